@@ -1,0 +1,3 @@
+module trade-monitor
+
+go 1.26

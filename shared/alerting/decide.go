@@ -1,0 +1,321 @@
+package alerting
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// State is everything stored about one fingerprint, read under its lock.
+type State struct {
+	Alert  *Alert // the open one, or nil
+	Ledger Ledger // of the container that the alert's remediation would touch
+}
+
+// Change is what a decision writes, all of it in one transaction. What is nil
+// or empty is not written.
+type Change struct {
+	Stale         *Alert // closed before Alert is written
+	StaleDecision *Decision
+	Alert         *Alert
+	Event         *KeptEvent
+	Notifications []Notification
+	Remediation   *Remediation // a new one when its ID is 0, else its next state
+	Disproved     *Remediation // an earlier success that turned out to be none
+	Decision      *Decision
+}
+
+// Receipt is what the author of an event is told.
+type Receipt struct {
+	AlertID           int64 // 0: a RESOLVED event with nothing open
+	Status            AlertStatus
+	Occurrences       int64
+	Groups            []string
+	NotTold           Reason
+	RemediationStatus RemediationStatus // empty: no action for this type
+	NotRemedied       Reason
+	Notes             []string
+	At                time.Time
+}
+
+// Target is the container that an event's remediation touches.
+func (ev *Event) Target() string { return ev.Service }
+
+// Fingerprint is the identity of the incident that the event belongs to.
+func (p *Policy) Fingerprint(ev *Event) string {
+	var labels []string
+	for _, key := range p.Rule(ev.Type).Labels {
+		labels = append(labels, ev.Label(key))
+	}
+	return Fingerprint(ev.Type, ev.Service, labels...)
+}
+
+// Decide is the central decision: what one event changes, given what is stored
+// about its fingerprint, the policy, the groups and the time.
+func Decide(s State, ev Event, p *Policy, groups []Group, now time.Time) (Change, Receipt) {
+	if ev.Resolved {
+		return decideResolved(s, ev, p, groups, now)
+	}
+	var c Change
+	alert := s.Alert
+	if alert != nil && now.Sub(alert.LastSeenAt) >= p.IncidentGap {
+		c.Stale, c.StaleDecision = closeStale(*alert, p, now)
+		alert = nil
+	}
+	opened := alert == nil
+	if opened {
+		c.Alert = openAlert(ev, p, now)
+		c.Disproved = s.Ledger.disprovedBy(c.Alert.Fingerprint, p.Rule(ev.Type), now)
+		if ev.Original != "" {
+			c.Event = keep(c.Alert, ev, now)
+		}
+	} else {
+		c.Alert = fold(*alert, ev, now)
+		c.Event = keep(c.Alert, ev, now)
+	}
+
+	audience := Audience(groups, p.Fallback, ev.Type)
+	remedy, skipped := c.decideRemedy(s.Ledger, p, ev.Target(), now)
+	word := c.decideWord(audience, p, ev, now)
+	if skipped && remedy.Code == "budget" && word.Code != "told" {
+		c.owe(audience, Outcome, now) // the breaker opened: a person is asked
+	}
+	d := Decision{What: WhatEvent, Word: word, Remedy: remedy, Note: strings.Join(ev.Notes, "; ")}
+	if c.Disproved != nil {
+		d.Note = strings.TrimPrefix(d.Note+"; "+c.Disproved.Reason.Text(p.Language, now), "; ")
+	}
+	c.Decision = c.Alert.append(d, now)
+	return c, c.receipt(remedy, word, ev, now)
+}
+
+func openAlert(ev Event, p *Policy, now time.Time) *Alert {
+	return &Alert{
+		Type: ev.Type, Service: ev.Service, Severity: ev.Severity,
+		Title: ev.Title, Message: ev.Message, Metadata: ev.Metadata,
+		Status: Open, Fingerprint: p.Fingerprint(&ev), Occurrences: 1,
+		CreatedAt: now, UpdatedAt: now, LastSeenAt: now,
+		LatestText: textFingerprint(ev.Title, ev.Message),
+	}
+}
+
+func fold(a Alert, ev Event, now time.Time) *Alert {
+	a.Occurrences++
+	a.LastSeenAt, a.UpdatedAt = now, now
+	a.LatestText = textFingerprint(ev.Title, ev.Message)
+	if ev.Severity.Rank() > a.Severity.Rank() {
+		a.Severity = ev.Severity
+	}
+	return &a
+}
+
+func keep(a *Alert, ev Event, now time.Time) *KeptEvent {
+	title := ev.Title
+	if ev.Original != "" {
+		title = ev.Original
+	}
+	return &KeptEvent{
+		AlertID: a.ID, N: a.Occurrences, Severity: ev.Severity, Title: title, Message: ev.Message,
+		Metadata: ev.Metadata, Resolved: ev.Resolved, Notes: ev.Notes, ReceivedAt: now,
+	}
+}
+
+func closeStale(a Alert, p *Policy, now time.Time) (*Alert, *Decision) {
+	a.finish(now)
+	why := Reason{Code: "incident_gap", Detail: p.Language.Duration(p.IncidentGap)}
+	return &a, a.append(Decision{What: WhatResolved, Word: why}, now)
+}
+
+func (a *Alert) finish(now time.Time) {
+	a.Status, a.ResolvedAt, a.UpdatedAt, a.RecheckAt = Resolved, now, now, time.Time{}
+}
+
+// decideWord tells the audience, or says why not.
+func (c *Change) decideWord(audience []Group, p *Policy, ev Event, now time.Time) Reason {
+	if len(audience) == 0 {
+		return Reason{Code: "no_group"}
+	}
+	if wait := c.Alert.wordWait(p, now); wait.After(now) {
+		return Reason{Code: "repeat_wait", Until: wait}
+	}
+	c.owe(audience, Firing, now)
+	c.Alert.Words = Words{At: now, Severity: c.Alert.Severity, Text: c.Alert.LatestText}
+	return Reason{Code: "told", Detail: names(audience)}
+}
+
+// wordWait is when the next word about an alert may be said. A worse severity
+// does not wait; changed words wait less; an acknowledged alert is not
+// repeated just because time passes.
+func (a *Alert) wordWait(p *Policy, now time.Time) time.Time {
+	switch last := a.Words; {
+	case last.At.IsZero(), a.Severity.Rank() > last.Severity.Rank():
+		return now
+	case a.LatestText != last.Text:
+		return last.At.Add(p.ChangedWord)
+	case a.Status == Acknowledged:
+		return now.Add(p.Repeat)
+	default:
+		return last.At.Add(p.Repeat)
+	}
+}
+
+// decideRemedy requests the rule's action, or says why not. skipped is true
+// when a new refusal was recorded.
+func (c *Change) decideRemedy(ledger Ledger, p *Policy, target string, now time.Time) (why Reason, skipped bool) {
+	rule := p.Rule(c.Alert.Type)
+	if rule.Action == NoAction {
+		return Reason{}, false
+	}
+	why = refusal(ledger, p, rule, target, false, now)
+	c.Alert.RecheckAt = time.Time{}
+	if why.Code == "cooldown" {
+		c.Alert.RecheckAt = why.Until
+	}
+	if !why.IsZero() && c.Alert.Trail.remedyCode() == why.Code {
+		return why, false // said before: the trail counts it
+	}
+	c.Remediation = newRemediation(c.Alert, rule.Action, target, now)
+	if why.IsZero() {
+		return Reason{Code: "requested", Detail: target}, false
+	}
+	c.Remediation.skip(why, now)
+	return why, true
+}
+
+// refusal is why an action may not be requested, or the zero reason.
+func refusal(ledger Ledger, p *Policy, rule Rule, target string, manual bool, now time.Time) Reason {
+	switch {
+	case p.Mode == Off && !manual:
+		return Reason{Code: "mode_off"}
+	case !containerName.MatchString(target):
+		return Reason{Code: "bad_target"}
+	case !p.Lists(target):
+		return Reason{Code: "not_allowed", Detail: target}
+	}
+	return ledger.Hold(target, rule.Guard, manual, now)
+}
+
+func newRemediation(a *Alert, action Action, target string, now time.Time) *Remediation {
+	return &Remediation{
+		AlertID: a.ID, Fingerprint: a.Fingerprint, Action: action, Container: target,
+		Status: Requested, Reason: Reason{Code: "policy_ladder"}, RequestedAt: now, NextAt: now,
+	}
+}
+
+func (r *Remediation) skip(why Reason, now time.Time) {
+	r.Status, r.Reason, r.EndedAt, r.NextAt = Skipped, why, now, time.Time{}
+}
+
+// disprovedBy tells whether an event of this fingerprint shows that the last
+// remediation had not helped after all.
+func (l Ledger) disprovedBy(fingerprint string, rule Rule, now time.Time) *Remediation {
+	last := l.Last
+	if last == nil || last.Status != Succeeded || last.Fingerprint != fingerprint || now.Sub(last.EndedAt) >= rule.Symptom {
+		return nil
+	}
+	failed := *last
+	failed.Status = Failed
+	failed.Reason = Reason{Code: "symptom_returned", Detail: English.Duration(now.Sub(last.EndedAt))}
+	return &failed
+}
+
+// owe adds a word for each group of the audience.
+func (c *Change) owe(audience []Group, kind Kind, now time.Time) {
+	for _, g := range audience {
+		c.Notifications = append(c.Notifications, Notification{
+			AlertID: c.Alert.ID, GroupID: g.ID, GroupName: g.Name, Kind: kind,
+			Severity: c.Alert.Severity, Status: Pending, NextAt: now, CreatedAt: now,
+		})
+	}
+}
+
+func (c *Change) receipt(remedy, word Reason, ev Event, now time.Time) Receipt {
+	r := Receipt{AlertID: c.Alert.ID, Status: c.Alert.Status, Occurrences: c.Alert.Occurrences, Notes: ev.Notes, At: now}
+	if word.Code == "told" {
+		for _, n := range c.Notifications {
+			r.Groups = append(r.Groups, n.GroupName)
+		}
+	} else {
+		r.NotTold = word
+	}
+	switch {
+	case remedy.IsZero():
+		r.NotRemedied = Reason{Code: "no_action"}
+	case remedy.Code == "requested":
+		r.RemediationStatus = Requested
+	default:
+		r.RemediationStatus, r.NotRemedied = Skipped, remedy
+	}
+	return r
+}
+
+func decideResolved(s State, ev Event, p *Policy, groups []Group, now time.Time) (Change, Receipt) {
+	if s.Alert == nil {
+		return Change{}, Receipt{NotTold: Reason{Code: "not_opened"}, NotRemedied: Reason{Code: "not_opened"}, Notes: ev.Notes, At: now}
+	}
+	alert := *s.Alert
+	c := Change{Alert: &alert}
+	c.Event = keep(c.Alert, ev, now)
+	word := c.tellOver(Audience(groups, p.Fallback, alert.Type), Over, now)
+	alert.finish(now)
+	c.Decision = c.Alert.append(Decision{What: WhatResolved, Word: word, Note: Reason{Code: "by_sender"}.Text(p.Language, now)}, now)
+	receipt := c.receipt(Reason{}, word, ev, now)
+	receipt.NotRemedied = Reason{Code: "by_sender"}
+	return c, receipt
+}
+
+// tellOver owes the end of an alert to those who were told of its beginning.
+func (c *Change) tellOver(audience []Group, kind Kind, now time.Time) Reason {
+	switch {
+	case c.Alert.Words.At.IsZero():
+		return Reason{Code: "was_not_told"}
+	case len(audience) == 0:
+		return Reason{Code: "no_group"}
+	}
+	c.owe(audience, kind, now)
+	return Reason{Code: "told", Detail: names(audience)}
+}
+
+func names(groups []Group) string {
+	all := make([]string, len(groups))
+	for i, g := range groups {
+		all[i] = g.Name
+	}
+	return strings.Join(all, ", ")
+}
+
+// Recheck decides a refused remediation again when its cooldown has ended. The
+// symptom counts as still there while its last event is younger than
+// Rule.Symptom.
+func Recheck(s State, p *Policy, now time.Time) Change {
+	alert := *s.Alert
+	c := Change{Alert: &alert}
+	alert.RecheckAt = time.Time{}
+	if !alert.Active() {
+		return c
+	}
+	rule := p.Rule(alert.Type)
+	if now.Sub(alert.LastSeenAt) >= rule.Symptom {
+		c.Decision = c.Alert.append(Decision{What: WhatRecheck, Remedy: Reason{Code: "symptom_gone"}}, now)
+		return c
+	}
+	why, _ := c.decideRemedy(s.Ledger, p, alert.Service, now)
+	c.Decision = c.Alert.append(Decision{What: WhatRecheck, Remedy: why}, now)
+	return c
+}
+
+// Label is the value of one metadata key, as text; empty when it is not there.
+func (ev *Event) Label(key string) string {
+	fields := MetadataFields(ev.Metadata)
+	for _, f := range fields {
+		if f.Key == key {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+// Describe names a remediation as people do.
+func (r *Remediation) Describe(lang Language) string {
+	action := map[Action][2]string{Restart: {"重启容器", "restart container"}, Start: {"启动容器", "start container"}}[r.Action]
+	return fmt.Sprintf("%s %s", lang.Pick(action[0], action[1]), r.Container)
+}

@@ -1,0 +1,192 @@
+package alerting
+
+import "time"
+
+// NotificationStatus is where a word owed to a group stands:
+// PENDING → SENT | SUPPRESSED | DEAD.
+type NotificationStatus string
+
+const (
+	// Pending: owed, and will be tried until it is settled.
+	Pending NotificationStatus = "PENDING"
+	// Sent: a message that carries it was ACCEPTED.
+	Sent NotificationStatus = "SENT"
+	// Suppressed: deliberately not said, with a reason.
+	Suppressed NotificationStatus = "SUPPRESSED"
+	// Dead: cannot be said, with a reason; a person has to look.
+	Dead NotificationStatus = "DEAD"
+)
+
+// Kind says what a notification tells.
+type Kind string
+
+const (
+	Firing  Kind = "FIRING"   // the incident began, or goes on
+	Over    Kind = "RESOLVED" // it is over
+	Outcome Kind = "OUTCOME"  // what a remediation came to
+)
+
+// Notification is word owed to one group about one alert.
+type Notification struct {
+	ID            int64
+	AlertID       int64
+	RemediationID int64 // for OUTCOME
+	GroupID       int64 // 0: the robot of WECHAT_WEBHOOK_URL
+	GroupName     string
+	Kind          Kind
+	Severity      Severity
+	Status        NotificationStatus
+	Reason        Reason
+	Attempts      int
+	NextAt        time.Time // not before this instant
+	CreatedAt     time.Time
+	SettledAt     time.Time
+	MessageID     int64 // the message that carried or carries it
+}
+
+// MessageStatus is where one request to a robot stands:
+// SENDING → ACCEPTED | REFUSED | UNKNOWN.
+type MessageStatus string
+
+const (
+	// Sending: a slot is reserved and the request may be on its way.
+	Sending MessageStatus = "SENDING"
+	// Accepted: the robot answered errcode 0.
+	Accepted MessageStatus = "ACCEPTED"
+	// Refused: the robot answered another errcode: it was not shown.
+	Refused MessageStatus = "REFUSED"
+	// Unknown: no readable answer: it may have been shown. Costs budget.
+	Unknown MessageStatus = "UNKNOWN"
+)
+
+// Message is what a robot was really sent.
+type Message struct {
+	ID         int64
+	Robot      string // RobotID: never the key itself
+	GroupID    int64
+	Status     MessageStatus
+	Content    string
+	ErrCode    int
+	Error      string
+	SentAt     time.Time
+	AnsweredAt time.Time
+	SlotUntil  time.Time // until when it counts against the robot's budget
+}
+
+// The budget of a robot (DESIGN, promise 3). The real limit is 20 messages a
+// minute; a slot is freed 61 s after the answer so that neither a fixed nor a
+// sliding window at the far end can see a 21st.
+const (
+	RobotBudget = 20
+	SlotLife    = 61 * time.Second
+)
+
+// NextSlot tells when a robot may be sent its next message, given until when
+// each used slot counts. Zero means now.
+func NextSlot(slots []time.Time, now time.Time) time.Time {
+	var used int
+	var first time.Time
+	for _, until := range slots {
+		if !until.After(now) {
+			continue
+		}
+		used++
+		if first.IsZero() || until.Before(first) {
+			first = until
+		}
+	}
+	if used < RobotBudget {
+		return time.Time{}
+	}
+	return first
+}
+
+// Verdict is what one attempt to send came to, as the robot client reports it.
+type Verdict struct {
+	Status  MessageStatus // ACCEPTED, REFUSED or UNKNOWN
+	ErrCode int           // WeCom's errcode; 0 with UNKNOWN
+	Error   string        // for the record; holds no key
+	Class   VerdictClass
+}
+
+// VerdictClass says what to do about a verdict.
+type VerdictClass string
+
+const (
+	ClassOK        VerdictClass = "ok"
+	ClassBusy      VerdictClass = "busy"       // -1, 45033, 5xx, cut, slow: try again soon
+	ClassRateLimit VerdictClass = "rate_limit" // 45009: this robot pauses ≥ 60 s
+	ClassRobotGone VerdictClass = "robot_gone" // 93000, 93004, 93008: the robot is broken
+	ClassBadWords  VerdictClass = "bad_words"  // 40058, 45002, 40008, 44004: this message will never be taken
+)
+
+// Robot is what is known of one WeCom robot.
+type Robot struct {
+	ID          string
+	PausedUntil time.Time
+	PauseReason Reason
+	Failures    int // in a row
+	Broken      bool
+}
+
+// AfterVerdict gives the robot's next state: how long it rests after a
+// failure. jitter is in [0,1).
+func (r Robot) AfterVerdict(v Verdict, now time.Time, jitter float64) Robot {
+	switch v.Class {
+	case ClassOK, ClassBadWords:
+		r.Failures, r.PausedUntil, r.PauseReason, r.Broken = 0, time.Time{}, Reason{}, false
+		return r
+	}
+	r.Failures++
+	wait := backoff(time.Second, time.Minute, r.Failures, jitter)
+	switch v.Class {
+	case ClassRateLimit:
+		wait = max(wait, time.Minute) + time.Duration(jitter*float64(5*time.Second))
+	case ClassRobotGone:
+		r.Broken = true
+		wait = brokenRetry
+	}
+	r.PausedUntil = now.Add(wait)
+	r.PauseReason = Reason{Code: "robot_" + string(v.Class), Detail: v.Error}
+	return r
+}
+
+// brokenRetry is how often a broken robot is tried with the oldest word, so
+// that putting it back into its group is enough to mend it.
+const brokenRetry = 10 * time.Minute
+
+// backoff doubles from base to limit with the number of failures, less up to
+// half of it by jitter, so that what failed together does not return together.
+func backoff(base, limit time.Duration, failures int, jitter float64) time.Duration {
+	d := limit
+	if failures < 1 {
+		failures = 1
+	}
+	if shift := failures - 1; shift < 16 && base<<shift < limit {
+		d = base << shift
+	}
+	return d - time.Duration(jitter*float64(d)/2)
+}
+
+// maxTries is how often one word may be answered without being taken before it
+// steps aside for those behind it.
+const maxTries = 5
+
+// AfterVerdict settles a notification by the verdict on the message that
+// carried it. What was not shown for a passing reason stays PENDING.
+func (n Notification) AfterVerdict(v Verdict, now time.Time) Notification {
+	n.Attempts++
+	switch v.Class {
+	case ClassOK:
+		n.Status, n.SettledAt, n.Reason = Sent, now, Reason{}
+	case ClassBadWords:
+		n.Status, n.SettledAt = Dead, now
+		n.Reason = Reason{Code: "bad_words", Detail: v.Error}
+	default:
+		n.Reason = Reason{Code: "robot_" + string(v.Class), Detail: v.Error}
+		if v.Class == ClassBusy && n.Attempts >= maxTries {
+			n.NextAt = now.Add(time.Duration(n.Attempts-maxTries+1) * time.Minute)
+		}
+	}
+	return n
+}

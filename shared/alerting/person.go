@@ -1,0 +1,97 @@
+package alerting
+
+import "time"
+
+// Acknowledge records that a person cares for the alert.
+func Acknowledge(a Alert, by string, now time.Time) (Change, error) {
+	switch a.Status {
+	case Acknowledged:
+		return Change{}, nil // said before: nothing changes
+	case Open:
+	default:
+		return Change{}, &RefusedError{Reason: Reason{Code: "already_over"}}
+	}
+	a.Status, a.AcknowledgedAt, a.UpdatedAt = Acknowledged, now, now
+	c := Change{Alert: &a}
+	c.Decision = a.append(Decision{What: WhatAcknowledged, Word: Reason{Code: "acknowledged", Detail: by}}, now)
+	return c, nil
+}
+
+// Resolve records that a person ended the alert; those who were told of it are
+// told.
+func Resolve(a Alert, by string, p *Policy, groups []Group, now time.Time) (Change, error) {
+	if !a.Active() {
+		return Change{}, nil
+	}
+	c := Change{Alert: &a}
+	word := c.tellOver(Audience(groups, p.Fallback, a.Type), Over, now)
+	a.finish(now)
+	note := Reason{Code: "by_person", Detail: by}.Text(p.Language, now)
+	c.Decision = a.append(Decision{What: WhatResolved, Word: word, Note: note}, now)
+	return c, nil
+}
+
+// Handle requests the type's action because a person asked: also for a
+// RESOLVED alert and within cooldown and budget, never beside another one and
+// never outside the allow-list.
+func Handle(s State, by string, p *Policy, now time.Time) (Change, error) {
+	a := *s.Alert
+	rule := p.Rule(a.Type)
+	if rule.Manual == NoAction {
+		return Change{}, &RefusedError{Reason: Reason{Code: "no_action"}}
+	}
+	if why := refusal(s.Ledger, p, rule, a.Service, true, now); !why.IsZero() {
+		return Change{}, &RefusedError{Reason: why}
+	}
+	c := Change{Alert: &a}
+	c.Remediation = newRemediation(&a, rule.Manual, a.Service, now)
+	c.Remediation.RequestedBy = by
+	c.Remediation.Reason = Reason{Code: "manual", Detail: by}
+	a.UpdatedAt = now
+	c.Decision = a.append(Decision{What: WhatRemediation, Remedy: c.Remediation.Reason}, now)
+	return c, nil
+}
+
+// Settle records the next state of a remediation on its alert: a success ends
+// the alert, every end is told to the audience, outcome first.
+func Settle(a Alert, r Remediation, p *Policy, groups []Group, now time.Time) Change {
+	c := Change{Alert: &a, Remediation: &r}
+	a.UpdatedAt = now
+	d := Decision{What: WhatRemediation, Remedy: r.Reason, Note: r.Describe(p.Language) + " " + string(r.Status)}
+	if r.Pending() {
+		c.Decision = a.append(d, now)
+		return c
+	}
+	a.ActionTaken = clip(r.Describe(p.Language)+p.Language.Pick("：", ": ")+r.Verdict(p.Language, now), MaxActionTaken)
+	if r.Status == Succeeded && a.Active() {
+		a.finish(now)
+	}
+	audience := Audience(groups, p.Fallback, a.Type)
+	if len(audience) == 0 {
+		d.Word = Reason{Code: "no_group"}
+	} else {
+		c.owe(audience, Outcome, now)
+		d.Word = Reason{Code: "told", Detail: names(audience)}
+	}
+	c.Decision = a.append(d, now)
+	return c
+}
+
+// MaxActionTaken is the width of the guide's action_taken column.
+const MaxActionTaken = 500
+
+// Verdict is how a remediation ended, as people are told: the outcome first.
+func (r *Remediation) Verdict(lang Language, now time.Time) string {
+	why := r.Reason.Text(lang, now)
+	switch r.Status {
+	case Succeeded:
+		return lang.Pick("已恢复（"+why+"）", "recovered ("+why+")")
+	case Failed, UnknownOutcome:
+		return lang.Pick("未恢复，请处理："+why, "NOT recovered, please act: "+why)
+	case Skipped:
+		return lang.Pick("未重启："+why, "not restarted: "+why)
+	case Requested:
+		return lang.Pick("已安排", "requested")
+	}
+	return lang.Pick("正在进行", "under way")
+}

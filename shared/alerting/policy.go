@@ -1,0 +1,108 @@
+package alerting
+
+import (
+	"slices"
+	"time"
+)
+
+// Action is what may be done to a container.
+type Action string
+
+const (
+	NoAction Action = "none"
+	Restart  Action = "restart"
+	Start    Action = "start"
+)
+
+// Mode says how far remediation may go.
+type Mode string
+
+const (
+	Auto   Mode = "auto"    // act
+	DryRun Mode = "dry-run" // decide and record, touch nothing
+	Off    Mode = "off"     // do not even decide
+)
+
+// TickerSyncTimeout and ContainerDown are the guide's alert types.
+const (
+	TickerSyncTimeout = "TICKER_SYNC_TIMEOUT"
+	ContainerDown     = "CONTAINER_DOWN"
+)
+
+// Policy is everything that shapes a decision and is not stored: one value,
+// replaced as a whole.
+type Policy struct {
+	Mode       Mode
+	Containers []string // the allow-list, exact names
+	Fallback   Secret   // WECHAT_WEBHOOK_URL
+	Language   Language
+	Location   *time.Location // what people's clocks show
+
+	IncidentGap time.Duration // this long without an event ends an incident
+	Repeat      time.Duration // between words while events go on
+	ChangedWord time.Duration // the same, when the words changed
+	Rules       map[string]Rule
+	Default     Rule // for types without a rule
+}
+
+// Rule is the policy of one alert type.
+type Rule struct {
+	Action  Action        // by itself
+	Manual  Action        // when a person asks
+	Labels  []string      // metadata keys that are part of the identity
+	Guard   Guard         // when the action is held back
+	Verify  Verify        // what proves that it worked
+	Symptom time.Duration // how long one event proves the symptom
+}
+
+// Guard holds an action back.
+type Guard struct {
+	Cooldown   time.Duration // after a restart of the container
+	Budget     int           // restarts of the container …
+	Per        time.Duration // … within this time
+	EngineWait time.Duration // how long a request waits for an unreachable engine
+}
+
+// Verify says what proves a recovery.
+type Verify struct {
+	Stable  time.Duration // without a health check: running this long
+	Healthy time.Duration // with one: healthy within this
+}
+
+// DefaultPolicy is DESIGN §3: what holds without any policy file.
+func DefaultPolicy() Policy {
+	rule := Rule{
+		Action:  NoAction,
+		Manual:  NoAction,
+		Guard:   Guard{Cooldown: 5 * time.Minute, Budget: 3, Per: time.Hour, EngineWait: 2 * time.Minute},
+		Verify:  Verify{Stable: 30 * time.Second, Healthy: 3 * time.Minute},
+		Symptom: 5 * time.Minute, // threshold 3 min + interval 60 s + 60 s
+	}
+	ticker, down := rule, rule
+	ticker.Action, ticker.Manual = Restart, Restart
+	down.Manual = Start
+	return Policy{
+		Mode:        Auto,
+		Containers:  []string{"aifuturetrade-async-service"},
+		Language:    Chinese,
+		Location:    time.FixedZone("Asia/Shanghai", 8*3600),
+		IncidentGap: 30 * time.Minute,
+		Repeat:      30 * time.Minute,
+		ChangedWord: 5 * time.Minute,
+		Rules:       map[string]Rule{TickerSyncTimeout: ticker, ContainerDown: down},
+		Default:     rule,
+	}
+}
+
+// Rule gives the rule of an alert type.
+func (p *Policy) Rule(alertType string) Rule {
+	if rule, ok := p.Rules[alertType]; ok {
+		return rule
+	}
+	return p.Default
+}
+
+// Lists tells whether the allow-list names the container.
+func (p *Policy) Lists(container string) bool {
+	return slices.Contains(p.Containers, container)
+}

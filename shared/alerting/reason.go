@@ -1,0 +1,130 @@
+package alerting
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Language is what people read.
+type Language string
+
+const (
+	Chinese Language = "zh-CN"
+	English Language = "en"
+)
+
+// Pick returns the text of this language.
+func (l Language) Pick(zh, en string) string {
+	if l == English {
+		return en
+	}
+	return zh
+}
+
+// Reason says why something was or was not done: a code for programs, and what
+// its sentence needs for people.
+type Reason struct {
+	Code   string
+	Detail string    // a name, a number or a cause
+	Until  time.Time // when the reason ends by itself; zero: it does not
+}
+
+// IsZero tells whether there is no reason.
+func (r Reason) IsZero() bool { return r.Code == "" }
+
+// reasonWords holds the sentence of every code. {} is the detail, {left} the
+// time until the reason ends.
+var reasonWords = map[string][2]string{
+	// What was done.
+	"told":      {"通知：{}", "told: {}"},
+	"requested": {"已安排处置：{}", "remediation requested: {}"},
+	"sent":      {"已送达 {}", "delivered to {}"},
+	"ordered":   {"已下达重启命令：{}", "restart ordered: {}"},
+	"restarted": {"容器已重启，正在确认是否恢复：{}", "container restarted, verifying: {}"},
+
+	// Why nobody was told.
+	"no_group":      {"没有匹配的启用群，也未配置 WECHAT_WEBHOOK_URL", "no enabled group matches and WECHAT_WEBHOOK_URL is not set"},
+	"repeat_wait":   {"同一告警持续中，{left} 后再次提醒", "the same alert goes on; next reminder in {left}"},
+	"group_gone":    {"群配置已删除或停用", "the group was deleted or disabled"},
+	"not_opened":    {"没有对应的未恢复告警", "nothing was open"},
+	"was_not_told":  {"该群未收到过此告警", "this group was never told of the alert"},
+	"bad_words":     {"企业微信拒绝了消息内容：{}", "WeCom refused the content: {}"},
+	"robot_busy":    {"机器人暂时不可用：{}", "the robot cannot be reached now: {}"},
+	"process_ended": {"进程在发送途中退出，结果未知", "the process ended while sending; outcome unknown"},
+
+	"robot_rate_limit": {"机器人超过频率限制，暂停发送：{}", "the robot is over its rate and pauses: {}"},
+	"robot_robot_gone": {"机器人已失效：{}", "the robot is gone: {}"},
+
+	// Why nothing was restarted.
+	"mode_off":          {"自动处置已关闭（REMEDIATION_MODE=off）", "remediation is off (REMEDIATION_MODE=off)"},
+	"dry_run":           {"演练模式：本应重启 {}", "dry run: {} would be restarted"},
+	"no_action":         {"该告警类型没有定义处置动作", "no action is defined for this alert type"},
+	"bad_target":        {"服务名不是合法的容器名", "the service name is not a container name"},
+	"not_allowed":       {"容器 {} 不在允许重启的名单中", "container {} is not on the allow-list"},
+	"ourselves":         {"{} 是 Trade Monitor 自己", "{} is Trade Monitor itself"},
+	"under_way":         {"对 {} 的处置正在进行，{left} 内不再重启", "{} is being put right already; no further restart within {left}"},
+	"cooldown":          {"冷却中，还剩 {left}", "cooling down, {left} left"},
+	"budget":            {"{}，熔断，请人工处理（{left} 后自动恢复）", "{}: breaker open, a person is needed (re-armed in {left})"},
+	"symptom_gone":      {"冷却结束时症状已消失", "the symptom was gone when the cooldown ended"},
+	"no_container":      {"容器 {} 不存在", "there is no container {}"},
+	"not_running":       {"容器 {} 未在运行，不自动启动", "container {} is not running and is not started by itself"},
+	"no_engine":         {"无法连接 Docker：{}", "Docker cannot be reached: {}"},
+	"alert_over":        {"告警在处置前已恢复", "the alert was over before anything was done"},
+	"engine_error":      {"Docker 拒绝：{}", "Docker refused: {}"},
+	"engine_restarted":  {"处置期间 Docker 引擎重启，结果未知", "the Docker engine restarted meanwhile; outcome unknown"},
+	"container_changed": {"容器在处置期间被重建", "the container was recreated meanwhile"},
+
+	// What a remediation came to.
+	"stable":           {"容器已重启并稳定运行 {}", "the container was restarted and has been stable for {}"},
+	"healthy":          {"容器已重启，健康检查通过（{}）", "the container was restarted and is healthy ({})"},
+	"not_stable":       {"重启后未能稳定运行：{}", "not stable after the restart: {}"},
+	"unhealthy":        {"重启后健康检查未通过：{}", "the health check fails after the restart: {}"},
+	"call_timeout":     {"重启命令超时，结果未知：{}", "the restart call timed out; outcome unknown: {}"},
+	"symptom_returned": {"重启后 {} 内同样的症状再次出现", "the same symptom came back within {} of the restart"},
+
+	// How an alert ended.
+	"by_sender":     {"服务报告已恢复", "the service reported that it is well"},
+	"by_person":     {"由 {} 标记为已解决", "resolved by {}"},
+	"by_remedy":     {"自动处置成功", "remediation succeeded"},
+	"incident_gap":  {"{} 内没有新事件，按新告警处理", "no event for {}; the next one opened a new alert"},
+	"already_over":  {"告警已恢复", "the alert is over already"},
+	"acknowledged":  {"由 {} 确认", "acknowledged by {}"},
+	"manual":        {"由 {} 手动触发", "asked for by {}"},
+	"policy_ladder": {"按策略自动处置", "by policy"},
+}
+
+// Text gives the sentence in a language, as of now. An unknown code stands for
+// itself, so that a newer record is readable by an older program.
+func (r Reason) Text(lang Language, now time.Time) string {
+	if r.IsZero() {
+		return ""
+	}
+	words, known := reasonWords[r.Code]
+	if !known {
+		return strings.TrimSpace(r.Code + " " + r.Detail)
+	}
+	left := time.Duration(0)
+	if !r.Until.IsZero() && !now.IsZero() && r.Until.After(now) {
+		left = r.Until.Sub(now)
+	}
+	return strings.NewReplacer("{left}", lang.Duration(left), "{}", r.Detail).Replace(lang.Pick(words[0], words[1]))
+}
+
+// Duration writes a length of time as people say it, to the second.
+func (l Language) Duration(d time.Duration) string {
+	d = d.Round(time.Second)
+	hours, minutes, seconds := int(d/time.Hour), int(d/time.Minute)%60, int(d/time.Second)%60
+	h, m, s := l.Pick("小时", "h"), l.Pick("分", "m"), l.Pick("秒", "s")
+	switch {
+	case hours > 0 && minutes == 0:
+		return fmt.Sprintf("%d%s", hours, h)
+	case hours > 0:
+		return fmt.Sprintf("%d%s%d%s", hours, h, minutes, m)
+	case minutes > 0 && seconds == 0:
+		return fmt.Sprintf("%d%s", minutes, l.Pick("分钟", "m"))
+	case minutes > 0:
+		return fmt.Sprintf("%d%s%d%s", minutes, m, seconds, s)
+	}
+	return fmt.Sprintf("%d%s", seconds, s)
+}
