@@ -95,3 +95,16 @@ func (r *Remediation) Verdict(lang Language, now time.Time) string {
 	}
 	return lang.Pick("正在进行", "under way")
 }
+
+// Told records on the alert what became of a word that was owed.
+func Told(a Alert, n Notification, now time.Time) Change {
+	c := Change{Alert: &a}
+	a.UpdatedAt = now
+	word := n.Reason
+	if n.Status == Sent {
+		word = Reason{Code: "sent", Detail: n.GroupName}
+	}
+	note := string(n.Kind) + " → " + n.GroupName + " " + string(n.Status)
+	c.Decision = a.append(Decision{What: WhatMessage, Word: word, Note: note}, now)
+	return c
+}

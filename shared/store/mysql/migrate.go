@@ -1,0 +1,129 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// The tables that goose keeps: which migrations are applied, and who is
+// applying them.
+const (
+	versionTable = "alert_schema_version"
+	lockTable    = "alert_schema_lock"
+)
+
+// Version is the newest migration: what this program needs.
+const Version = 1
+
+// Migrate brings the database to Version. Several processes may call it at
+// once: one works, the others wait. DDL of MySQL is not transactional, so each
+// step looks at what is there first: a migration that was killed in the middle
+// is finished by the next one.
+func Migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
+	if at, err := AppliedVersion(ctx, db); err == nil && at >= Version {
+		return nil // no right to CREATE is needed when nothing is to be created
+	}
+	locker, err := lock.NewMySQLTableLocker(lock.WithTableName(lockTable), lock.WithTableLockTimeout(250*time.Millisecond, 1200), lock.WithTableLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return fmt.Errorf("migration lock: %w", err)
+	}
+	provider, err := goose.NewProvider(goose.DialectMySQL, db, nil,
+		goose.WithTableName(versionTable), goose.WithLocker(locker), goose.WithDisableGlobalRegistry(true),
+		goose.WithGoMigrations(goose.NewGoMigration(1, &goose.GoFunc{RunDB: first(log)}, nil)))
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// AppliedVersion is the newest migration that the database has.
+func AppliedVersion(ctx context.Context, db *sql.DB) (int64, error) {
+	var version int64
+	err := db.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+versionTable+" WHERE is_applied = 1").Scan(&version)
+	return version, err
+}
+
+func first(log *slog.Logger) func(context.Context, *sql.DB) error {
+	return func(ctx context.Context, db *sql.DB) error {
+		for _, statement := range append([]string{createGroups, createAlerts}, ourTables...) {
+			if _, err := db.ExecContext(ctx, statement); err != nil {
+				return fmt.Errorf("%.60s…: %w", statement, err)
+			}
+		}
+		if err := addColumns(ctx, db, log); err != nil {
+			return err
+		}
+		for _, ix := range alertIndexes {
+			if err := addIndex(ctx, db, ix, log); err != nil {
+				return err
+			}
+		}
+		return inOneTransaction(ctx, db, firstCount)
+	}
+}
+
+// addColumns adds those that are missing, in one ALTER so that old rows are
+// copied once at most.
+func addColumns(ctx context.Context, db *sql.DB, log *slog.Logger) error {
+	alter := ""
+	for _, c := range alertColumns {
+		there, err := exists(ctx, db, "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'alert_records' AND column_name = ?", c.name)
+		if err != nil {
+			return err
+		}
+		if !there {
+			alter += fmt.Sprintf(", ADD COLUMN `%s` %s", c.name, c.definition)
+		}
+	}
+	if alter == "" {
+		return nil
+	}
+	log.Info("adding columns to alert_records")
+	if _, err := db.ExecContext(ctx, "ALTER TABLE `alert_records` "+alter[2:]); err != nil {
+		return fmt.Errorf("add columns to alert_records: %w", err)
+	}
+	return nil
+}
+
+func addIndex(ctx context.Context, db *sql.DB, ix index, log *slog.Logger) error {
+	there, err := exists(ctx, db, "SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = ? AND index_name = ?", ix.table, ix.name)
+	if err != nil || there {
+		return err
+	}
+	log.Info("adding an index", "index", ix.name)
+	if _, err := db.ExecContext(ctx, "CREATE "+ix.definition); err != nil {
+		return fmt.Errorf("add index %s: %w", ix.name, err)
+	}
+	return nil
+}
+
+func exists(ctx context.Context, db *sql.DB, query string, args ...any) (bool, error) {
+	var n int
+	if err := db.QueryRowContext(ctx, query, args...).Scan(&n); err != nil {
+		return false, fmt.Errorf("look at the schema: %w", err)
+	}
+	return n > 0, nil
+}
+
+func inOneTransaction(ctx context.Context, db *sql.DB, statements []string) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after Commit it is a no-op
+	for _, statement := range statements {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("%.60s…: %w", statement, err)
+		}
+	}
+	return tx.Commit()
+}

@@ -1,0 +1,182 @@
+package mysql
+
+import (
+	"context"
+	"crypto/tls"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"trade-monitor/shared/alerting"
+	"trade-monitor/shared/store"
+)
+
+// Options say which database to open and how to decide in it.
+type Options struct {
+	Host     string // a host name, or the path of a unix socket
+	Port     int
+	User     string
+	Password alerting.Secret
+	Database string
+	TLS      string // "", "false", "true", "skip-verify" or "preferred"
+	Location *time.Location
+	MaxConns int // 0: 8
+	Policy   func() alerting.Policy
+	OnCommit func(store.Commit)
+	Log      *slog.Logger
+}
+
+// Open prepares a store. It does not connect: a server that is away is met,
+// and told of, by the first call.
+func Open(o Options) (*store.Store, error) {
+	db, err := OpenDB(o)
+	if err != nil {
+		return nil, err
+	}
+	return store.New(store.Options{
+		Writer: db, Dialect: dialect(), Policy: o.Policy, Location: o.Location, OnCommit: o.OnCommit, Log: o.Log,
+	}), nil
+}
+
+// OpenDB prepares the connections alone, for migrations.
+func OpenDB(o Options) (*sql.DB, error) {
+	cfg := mysql.NewConfig()
+	cfg.Net, cfg.Addr = "tcp", net.JoinHostPort(o.Host, strconv.Itoa(o.Port))
+	if len(o.Host) > 0 && o.Host[0] == '/' {
+		cfg.Net, cfg.Addr = "unix", o.Host
+	}
+	cfg.User, cfg.Passwd, cfg.DBName, cfg.TLSConfig = o.User, o.Password.Reveal(), o.Database, o.TLS
+	if o.TLS == "true" {
+		cfg.TLS = &tls.Config{ServerName: o.Host, MinVersion: tls.VersionTLS12}
+	}
+	cfg.Collation = "utf8mb4_general_ci" // known to every version of both servers
+	cfg.InterpolateParams = true         // one round trip, and nothing that pins a proxied connection
+	cfg.Timeout = 1500 * time.Millisecond
+	cfg.ReadTimeout, cfg.WriteTimeout = 20*time.Second, 10*time.Second
+	cfg.Params = map[string]string{"time_zone": "'" + offset(o.Location) + "'"}
+	cfg.Logger = quiet{}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("MYSQL_*: %w", err)
+	}
+	db := sql.OpenDB(readCommitted{connector})
+	conns := o.MaxConns
+	if conns == 0 {
+		conns = 8
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	db.SetConnMaxLifetime(10 * time.Minute) // so that a zone's change of offset arrives
+	db.SetConnMaxIdleTime(time.Minute)
+	return db, nil
+}
+
+// offset is the zone's present distance from UTC as the server takes it; named
+// zones need tables that many servers lack.
+func offset(l *time.Location) string {
+	if l == nil {
+		return "+00:00"
+	}
+	return time.Now().In(l).Format("-07:00")
+}
+
+// quiet keeps the driver from writing to standard error on its own: every
+// error it logs it also returns.
+type quiet struct{}
+
+func (quiet) Print(...any) {}
+
+// readCommitted sets the isolation level of every connection by the one
+// statement that all versions of both servers take. Under REPEATABLE READ two
+// writers that look for two missing keys deadlock.
+type readCommitted struct{ driver.Connector }
+
+func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	execer, ok := conn.(driver.ExecerContext)
+	if !ok {
+		_ = conn.Close()
+		return nil, errors.New("the MySQL driver cannot execute without preparing")
+	}
+	if _, err := execer.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+func dialect() store.Dialect {
+	return store.Dialect{
+		Name: "mysql",
+		// 1970-01-01 in the session's zone, which has no summer time: exact.
+		Clock:         "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)",
+		ForUpdate:     " FOR UPDATE",
+		AddTotals:     "ON DUPLICATE KEY UPDATE n = n + VALUES(n)",
+		Binary:        " COLLATE utf8mb4_bin",
+		RowsPerInsert: 200,
+		Kind:          kind,
+	}
+}
+
+// Numbers of server errors, from the manuals of MySQL and MariaDB.
+const (
+	errTooManyConnections = 1040
+	errAccessDeniedDB     = 1044
+	errAccessDenied       = 1045
+	errUnknownDatabase    = 1049
+	errServerShutdown     = 1053
+	errUnknownColumn      = 1054
+	errDuplicateKey       = 1062
+	errNoSuchTable        = 1146
+	errLockWaitTimeout    = 1205
+	errDeadlock           = 1213
+	errReadOnly           = 1290
+	errInterrupted        = 1317
+	errReadOnlyMode       = 1836
+	errConnectionKilled   = 1927
+)
+
+func kind(err error) store.ErrorKind {
+	var server *mysql.MySQLError
+	if errors.As(err, &server) {
+		switch server.Number {
+		case errDuplicateKey, errLockWaitTimeout, errDeadlock:
+			return store.Retry
+		case errNoSuchTable, errUnknownColumn:
+			return store.Schema
+		case errTooManyConnections, errServerShutdown, errReadOnly, errReadOnlyMode, errInterrupted, errConnectionKilled,
+			errAccessDenied, errAccessDeniedDB, errUnknownDatabase:
+			return store.Unreachable
+		}
+		return store.Other
+	}
+	var network net.Error
+	if errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) {
+		return store.Unreachable
+	}
+	return store.Other
+}
+
+// Hopeless tells whether waiting cannot mend an error of connecting: a refused
+// password, a user without rights, or a database that does not exist.
+func Hopeless(err error) bool {
+	var server *mysql.MySQLError
+	if !errors.As(err, &server) {
+		return false
+	}
+	switch server.Number {
+	case errAccessDenied, errAccessDeniedDB, errUnknownDatabase:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,363 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"trade-monitor/shared/alerting"
+)
+
+// A batch is what one commit carries at most.
+const (
+	maxBatch      = 128
+	maxBatchBytes = 4 << 20
+	// batchTime bounds one transaction; its callers give up earlier.
+	batchTime = 15 * time.Second
+)
+
+// recorder makes concurrent callers share commits: what arrives while one
+// commit is under way is the next batch.
+type recorder struct {
+	store *Store
+
+	mu      sync.Mutex
+	idle    sync.Cond // signalled when running turns false
+	queue   []*call
+	running bool
+	stopped bool
+}
+
+// call is one event on its way into the record.
+type call struct {
+	event   alerting.Event
+	idem    *alerting.Idempotency
+	receipt alerting.Receipt
+	err     error
+	done    chan struct{}
+}
+
+// RecordEvent stores one event and everything that follows from it: alert,
+// notifications, remediation and decisions, in one transaction, and returns
+// after its commit. A caller that leaves (ctx) does not undo it: the event may
+// be stored all the same.
+func (s *Store) RecordEvent(ctx context.Context, ev alerting.Event, idem *alerting.Idempotency) (alerting.Receipt, error) {
+	c := &call{event: ev, idem: idem, done: make(chan struct{})}
+	if err := s.recorder.enqueue(c); err != nil {
+		return alerting.Receipt{}, err
+	}
+	select {
+	case <-c.done:
+		return c.receipt, s.dialect.wrap(c.err)
+	case <-ctx.Done():
+		return alerting.Receipt{}, s.dialect.wrap(ctx.Err())
+	}
+}
+
+// RecordEvents stores many events at once, by the same rules. The receipts are
+// in the order of the events; the first error is returned.
+func (s *Store) RecordEvents(ctx context.Context, events []alerting.Event) ([]alerting.Receipt, error) {
+	calls := make([]*call, len(events))
+	for i, ev := range events {
+		calls[i] = &call{event: ev, done: make(chan struct{})}
+	}
+	if err := s.recorder.enqueue(calls...); err != nil {
+		return nil, err
+	}
+	receipts := make([]alerting.Receipt, len(calls))
+	for i, c := range calls {
+		select {
+		case <-c.done:
+		case <-ctx.Done():
+			return nil, s.dialect.wrap(ctx.Err())
+		}
+		if c.err != nil {
+			return nil, s.dialect.wrap(c.err)
+		}
+		receipts[i] = c.receipt
+	}
+	return receipts, nil
+}
+
+func (r *recorder) enqueue(calls ...*call) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped {
+		return fmt.Errorf("%w: shutting down", alerting.ErrUnavailable)
+	}
+	r.queue = append(r.queue, calls...)
+	if !r.running {
+		r.running = true
+		go r.drain()
+	}
+	return nil
+}
+
+func (r *recorder) drain() {
+	for {
+		batch := r.next()
+		if batch == nil {
+			return
+		}
+		r.store.recordBatch(batch)
+		for _, c := range batch {
+			close(c.done)
+		}
+	}
+}
+
+// next takes the batch that waits, or ends the drain.
+func (r *recorder) next() []*call {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) == 0 {
+		r.running, r.queue = false, nil
+		r.idle.Broadcast()
+		return nil
+	}
+	n, bytes := 0, 0
+	for n < len(r.queue) && n < maxBatch && (n == 0 || bytes < maxBatchBytes) {
+		bytes += len(r.queue[n].event.Message) + len(r.queue[n].event.Metadata) + 1_000
+		n++
+	}
+	batch := r.queue[:n:n]
+	r.queue = r.queue[n:]
+	return batch
+}
+
+// stop lets what was accepted finish and refuses the rest.
+func (r *recorder) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = true
+	for r.running {
+		r.idle.Wait()
+	}
+}
+
+// recordBatch commits a batch. When it fails for a reason of its own, each
+// event is tried alone, so that one bad event fails alone.
+func (s *Store) recordBatch(batch []*call) {
+	err := s.commitBatch(batch)
+	if err == nil {
+		return
+	}
+	if kind := s.dialect.Kind(err); len(batch) > 1 && (kind == Other || kind == Retry) {
+		for _, c := range batch {
+			c.err = s.commitBatch([]*call{c})
+		}
+		return
+	}
+	for _, c := range batch {
+		c.err = err
+	}
+}
+
+func (s *Store) commitBatch(batch []*call) error {
+	ctx := context.Background()
+	if s.dialect.Clock != "" { // a server may hang; a file does not
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, batchTime)
+		defer cancel()
+	}
+	results := make([]result, len(batch))
+	err := s.inTx(ctx, func(t *tx) error {
+		b := &batchTx{t: t, w: newWriter(t), results: results}
+		clear(results)
+		return b.run(ctx, batch)
+	})
+	if err != nil {
+		return err
+	}
+	for i, c := range batch {
+		c.receipt, c.err = results[i].receipt, results[i].err
+		if r := results[i].on; r != nil {
+			c.receipt.AlertID = r.alert.ID
+		}
+	}
+	return nil
+}
+
+type result struct {
+	receipt alerting.Receipt
+	err     error
+	on      *record // gives the id once it is written
+}
+
+// batchTx decides the events of one batch in order.
+type batchTx struct {
+	t       *tx
+	w       *writer
+	groups  []alerting.Group
+	records map[string]*record          // the open alert of each fingerprint
+	ledgers map[string]*alerting.Ledger // of each target
+	keys    map[string]storedAnswer     // of each Idempotency-Key
+	results []result
+}
+
+func (b *batchTx) run(ctx context.Context, batch []*call) error {
+	if err := b.load(ctx, batch); err != nil {
+		return err
+	}
+	for i, c := range batch {
+		if c.idem != nil {
+			if answer, seen := b.keys[c.idem.Key]; seen {
+				b.results[i] = answer.replay(c.idem)
+				continue
+			}
+		}
+		if err := b.decide(ctx, c, &b.results[i]); err != nil {
+			return err
+		}
+		if c.idem != nil {
+			b.keys[c.idem.Key] = storedAnswer{body: c.idem.Body, result: b.results[i], fresh: true}
+		}
+	}
+	if err := b.w.finish(ctx); err != nil {
+		return err
+	}
+	return b.t.saveAnswers(ctx, b.keys)
+}
+
+// load locks and reads what the decisions need.
+func (b *batchTx) load(ctx context.Context, batch []*call) error {
+	var err error
+	if b.groups, err = b.t.s.groups(ctx, b.t); err != nil {
+		return err
+	}
+	var fingerprints, targets, keys []string
+	for _, c := range batch {
+		fingerprints = append(fingerprints, b.t.policy.Fingerprint(&c.event))
+		if b.t.policy.Rule(c.event.Type).Action != alerting.NoAction && b.t.policy.Lists(c.event.Target()) {
+			targets = append(targets, c.event.Target())
+		}
+		if c.idem != nil {
+			keys = append(keys, c.idem.Key)
+		}
+	}
+	if b.keys, err = b.t.answers(ctx, unique(keys)); err != nil {
+		return err
+	}
+	open, err := b.t.openAlerts(ctx, unique(fingerprints))
+	if err != nil {
+		return err
+	}
+	b.records = make(map[string]*record, len(open))
+	for fingerprint, alert := range open {
+		b.records[fingerprint] = loaded(alert)
+	}
+	b.ledgers, err = b.t.ledgers(ctx, unique(targets), b.t.policy.Default)
+	return err
+}
+
+func (b *batchTx) decide(ctx context.Context, c *call, out *result) error {
+	fingerprint := b.t.policy.Fingerprint(&c.event)
+	current := b.records[fingerprint]
+	state := alerting.State{}
+	if current != nil {
+		alert := current.alert
+		state.Alert = &alert
+	}
+	if l := b.ledgers[c.event.Target()]; l != nil {
+		state.Ledger = *l
+	}
+	change, receipt := alerting.Decide(state, c.event, &b.t.policy, b.groups, b.t.now)
+	after, err := b.w.apply(ctx, current, change)
+	if err != nil {
+		return err
+	}
+	b.note(fingerprint, after, change)
+	*out = result{receipt: receipt, on: after}
+	return nil
+}
+
+// note lets the next event of the batch see what this one changed.
+func (b *batchTx) note(fingerprint string, after *record, change alerting.Change) {
+	if after == nil || !after.alert.Active() {
+		delete(b.records, fingerprint)
+	} else {
+		b.records[fingerprint] = after
+	}
+	for _, r := range []*alerting.Remediation{change.Remediation, change.Disproved} {
+		if r != nil && r.Status != alerting.Skipped {
+			enter(b.ledgers, r)
+		}
+	}
+}
+
+func unique(values []string) []string {
+	slices.Sort(values)
+	return slices.Compact(values)
+}
+
+// storedAnswer is what a request with an Idempotency-Key was answered.
+type storedAnswer struct {
+	body   string
+	result result
+	fresh  bool // of this transaction, to be stored
+}
+
+func (a storedAnswer) replay(idem *alerting.Idempotency) result {
+	if a.body != idem.Body {
+		return result{err: alerting.ErrIdempotency}
+	}
+	return a.result
+}
+
+// answers reads the answers given to earlier requests with the same keys.
+func (t *tx) answers(ctx context.Context, keys []string) (map[string]storedAnswer, error) {
+	known := map[string]storedAnswer{}
+	if len(keys) == 0 {
+		return known, nil
+	}
+	args := append(anys(keys), t.now.UnixMicro())
+	rows, err := t.QueryContext(ctx, "SELECT key_hash, body_hash, receipt FROM alert_idempotency WHERE key_hash IN ("+list(len(keys))+") AND expires_us > ?", args...)
+	if err != nil {
+		return nil, fmt.Errorf("read idempotency keys: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key, body, receipt string
+		if err := rows.Scan(&key, &body, &receipt); err != nil {
+			return nil, fmt.Errorf("read idempotency keys: %w", err)
+		}
+		answer := storedAnswer{body: body}
+		if err := json.Unmarshal([]byte(receipt), &answer.result.receipt); err != nil {
+			return nil, fmt.Errorf("read the answer of an idempotency key: %w", err)
+		}
+		known[key] = answer
+	}
+	return known, rows.Err()
+}
+
+func (t *tx) saveAnswers(ctx context.Context, answers map[string]storedAnswer) error {
+	for key, a := range answers {
+		if !a.fresh || a.result.err != nil {
+			continue
+		}
+		receipt := a.result.receipt
+		if a.result.on != nil {
+			receipt.AlertID = a.result.on.alert.ID
+		}
+		text, err := json.Marshal(receipt)
+		if err != nil {
+			return fmt.Errorf("keep the answer of an idempotency key: %w", err)
+		}
+		err = t.update(ctx, "REPLACE INTO alert_idempotency (key_hash, body_hash, receipt, expires_us) VALUES (?, ?, ?, ?)",
+			key, a.body, string(text), t.now.Add(alerting.IdempotencyLife).UnixMicro())
+		if err != nil {
+			return fmt.Errorf("keep an idempotency key: %w", err)
+		}
+	}
+	return nil
+}
+
+// ForgetAnswers deletes expired idempotency keys, at most limit of them.
+func (s *Store) ForgetAnswers(ctx context.Context) error {
+	return s.inTx(ctx, func(t *tx) error {
+		return t.update(ctx, "DELETE FROM alert_idempotency WHERE expires_us <= ?", t.now.UnixMicro())
+	})
+}

@@ -1,0 +1,237 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"trade-monitor/shared/alerting"
+)
+
+// ClaimRemediations leases the remediations that are due to owner. next is when
+// the first of the others gets due; zero: there is none.
+func (s *Store) ClaimRemediations(ctx context.Context, owner string, lease time.Duration) (work []alerting.Work, next time.Time, err error) {
+	// Looking needs no lock, and there is seldom anything.
+	var pending int
+	if err := s.reader.QueryRowContext(ctx, "SELECT COUNT(*) FROM alert_remediations WHERE active_key IS NOT NULL").Scan(&pending); err != nil {
+		return nil, time.Time{}, s.dialect.wrap(fmt.Errorf("look for remediations: %w", err))
+	}
+	if pending == 0 {
+		return nil, time.Time{}, nil
+	}
+	err = s.inTx(ctx, func(t *tx) error {
+		work, next = nil, time.Time{}
+		due, err := collect(ctx, t, scanRemediation, "SELECT "+remediationColumns+" FROM alert_remediations WHERE active_key IS NOT NULL AND next_us <= ? AND (lease_us IS NULL OR lease_us <= ?) ORDER BY id LIMIT 50"+
+			t.s.dialect.ForUpdate, t.now.UnixMicro(), t.now.UnixMicro())
+		if err != nil {
+			return fmt.Errorf("read due remediations: %w", err)
+		}
+		for _, r := range due {
+			if err := t.update(ctx, "UPDATE alert_remediations SET owner = ?, lease_us = ? WHERE id = ?", owner, micros(t.now.Add(lease)), r.ID); err != nil {
+				return fmt.Errorf("lease remediation: %w", err)
+			}
+			alerts, err := collect(ctx, t, s.scanAlert, "SELECT "+alertColumns+" FROM alert_records WHERE id = ?", r.AlertID)
+			if err != nil {
+				return fmt.Errorf("read the alert of a remediation: %w", err)
+			}
+			if len(alerts) == 1 {
+				work = append(work, alerting.Work{Remediation: r, Alert: alerts[0]})
+			}
+		}
+		var us sql.NullInt64
+		err = t.QueryRowContext(ctx, "SELECT MIN(CASE WHEN COALESCE(lease_us, 0) > next_us THEN lease_us ELSE next_us END) FROM alert_remediations WHERE active_key IS NOT NULL").Scan(&us)
+		next = instant(us)
+		return err
+	})
+	return work, next, err
+}
+
+// SaveRemediation stores a remediation's next state; when its status changed,
+// also what follows for the alert: trail, action_taken, words, resolution. A
+// lease of 0 gives it back. ErrLeaseLost: it is another process's by now.
+func (s *Store) SaveRemediation(ctx context.Context, owner string, r alerting.Remediation, lease time.Duration) error {
+	return s.inTx(ctx, func(t *tx) error {
+		alert, err := t.alert(ctx, r.AlertID)
+		if err != nil {
+			return err
+		}
+		var holder sql.NullString
+		var status string
+		err = t.QueryRowContext(ctx, "SELECT owner, status FROM alert_remediations WHERE id = ?"+t.s.dialect.ForUpdate, r.ID).Scan(&holder, &status)
+		if err != nil {
+			return fmt.Errorf("lock remediation %d: %w", r.ID, err)
+		}
+		if holder.String != owner {
+			return alerting.ErrLeaseLost
+		}
+		w := newWriter(t)
+		on := loaded(alert)
+		if alerting.RemediationStatus(status) == r.Status {
+			w.remedies = append(w.remedies, held[*alerting.Remediation]{on, &r})
+		} else if err := t.settle(ctx, w, on, r); err != nil {
+			return err
+		}
+		t.commit.Remedies = true
+		if err := w.finish(ctx); err != nil {
+			return err
+		}
+		if lease <= 0 || !r.Pending() {
+			return nil
+		}
+		return t.update(ctx, "UPDATE alert_remediations SET owner = ?, lease_us = ? WHERE id = ?", owner, micros(t.now.Add(lease)), r.ID)
+	})
+}
+
+func (t *tx) settle(ctx context.Context, w *writer, on *record, r alerting.Remediation) error {
+	groups, err := t.s.groups(ctx, t)
+	if err != nil {
+		return err
+	}
+	if !r.Pending() && r.EndedAt.IsZero() {
+		r.EndedAt = t.now
+	}
+	_, err = w.apply(ctx, on, alerting.Settle(on.alert, r, &t.policy, groups, t.now))
+	return err
+}
+
+// Recheck decides again what was refused for a time that is over, and tells
+// when the next such time ends.
+func (s *Store) Recheck(ctx context.Context) (next time.Time, err error) {
+	now, err := s.clock(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	due, err := collect(ctx, s.reader, func(row scanner) (id int64, err error) { return id, row.Scan(&id) },
+		"SELECT alert_id FROM alert_rechecks WHERE at_us <= ? ORDER BY at_us LIMIT 100", now.UnixMicro())
+	if err != nil {
+		return time.Time{}, s.dialect.wrap(fmt.Errorf("read re-checks: %w", err))
+	}
+	for _, id := range due {
+		if err := s.recheckOne(ctx, id); err != nil {
+			return time.Time{}, err
+		}
+	}
+	var us sql.NullInt64
+	if err := s.reader.QueryRowContext(ctx, "SELECT MIN(at_us) FROM alert_rechecks").Scan(&us); err != nil {
+		return time.Time{}, s.dialect.wrap(fmt.Errorf("read the next re-check: %w", err))
+	}
+	return instant(us), nil
+}
+
+func (s *Store) recheckOne(ctx context.Context, id int64) error {
+	return s.inTx(ctx, func(t *tx) error {
+		alert, err := t.alert(ctx, id)
+		if err != nil {
+			return err
+		}
+		if alert.RecheckAt.IsZero() || alert.RecheckAt.After(t.now) {
+			// Another process was first, or the row outlived its alert's wish.
+			if alert.RecheckAt.IsZero() {
+				return t.update(ctx, "DELETE FROM alert_rechecks WHERE alert_id = ?", id)
+			}
+			return nil
+		}
+		ledger, err := t.ledger(ctx, alert.Service)
+		if err != nil {
+			return err
+		}
+		change := alerting.Recheck(alerting.State{Alert: alert, Ledger: ledger}, &t.policy, t.now)
+		w := newWriter(t)
+		if _, err := w.apply(ctx, loaded(alert), change); err != nil {
+			return err
+		}
+		return w.finish(ctx)
+	})
+}
+
+func (t *tx) ledger(ctx context.Context, container string) (alerting.Ledger, error) {
+	ledgers, err := t.ledgers(ctx, []string{container}, t.policy.Default)
+	if err != nil || ledgers[container] == nil {
+		return alerting.Ledger{}, err
+	}
+	return *ledgers[container], nil
+}
+
+// ReleaseLeases gives back what owner holds: at its start, what it left when it
+// ended, and at its end, what it cannot finish. An empty owner stands for
+// everybody, for a process that knows itself alone.
+func (s *Store) ReleaseLeases(ctx context.Context, owner string) error {
+	return s.inTx(ctx, func(t *tx) error {
+		for _, table := range []string{"alert_remediations", "alert_robots"} {
+			err := t.update(ctx, "UPDATE "+table+" SET lease_us = NULL WHERE lease_us IS NOT NULL AND (owner = ? OR ? = '')", owner, owner)
+			if err != nil {
+				return fmt.Errorf("release leases: %w", err)
+			}
+		}
+		t.commit.Words, t.commit.Remedies = true, true
+		return nil
+	})
+}
+
+// Handle requests the alert's action because a person asked.
+func (s *Store) Handle(ctx context.Context, id int64, by string) (alerting.Remediation, error) {
+	var requested alerting.Remediation
+	err := s.onAlert(ctx, id, func(t *tx, alert *alerting.Alert) (alerting.Change, error) {
+		ledger, err := t.ledger(ctx, alert.Service)
+		if err != nil {
+			return alerting.Change{}, err
+		}
+		change, err := alerting.Handle(alerting.State{Alert: alert, Ledger: ledger}, by, &t.policy, t.now)
+		if err == nil {
+			requested = *change.Remediation
+		}
+		return change, err
+	})
+	return requested, err
+}
+
+// Acknowledge records that a person cares for the alert.
+func (s *Store) Acknowledge(ctx context.Context, id int64, by string) (alerting.Alert, error) {
+	return s.personChange(ctx, id, func(t *tx, alert *alerting.Alert) (alerting.Change, error) {
+		return alerting.Acknowledge(*alert, by, t.now)
+	})
+}
+
+// Resolve records that a person ended the alert.
+func (s *Store) Resolve(ctx context.Context, id int64, by string) (alerting.Alert, error) {
+	return s.personChange(ctx, id, func(t *tx, alert *alerting.Alert) (alerting.Change, error) {
+		groups, err := t.s.groups(ctx, t)
+		if err != nil {
+			return alerting.Change{}, err
+		}
+		return alerting.Resolve(*alert, by, &t.policy, groups, t.now)
+	})
+}
+
+func (s *Store) personChange(ctx context.Context, id int64, decide func(*tx, *alerting.Alert) (alerting.Change, error)) (alerting.Alert, error) {
+	var after alerting.Alert
+	err := s.onAlert(ctx, id, func(t *tx, alert *alerting.Alert) (alerting.Change, error) {
+		change, err := decide(t, alert)
+		after = *alert
+		if change.Alert != nil {
+			after = *change.Alert
+		}
+		return change, err
+	})
+	return after, err
+}
+
+// onAlert locks an alert, asks for a decision and writes it.
+func (s *Store) onAlert(ctx context.Context, id int64, decide func(*tx, *alerting.Alert) (alerting.Change, error)) error {
+	return s.inTx(ctx, func(t *tx) error {
+		alert, err := t.alert(ctx, id)
+		if err != nil {
+			return err
+		}
+		change, err := decide(t, alert)
+		if err != nil {
+			return err
+		}
+		w := newWriter(t)
+		if _, err := w.apply(ctx, loaded(alert), change); err != nil {
+			return err
+		}
+		return w.finish(ctx)
+	})
+}

@@ -1,0 +1,82 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"trade-monitor/shared/alerting"
+)
+
+const remediationInsertColumns = "alert_id, fingerprint, action, container, status, reason_code, reason_detail, reason_until, requested_by, " +
+	"requested_us, ordered_us, ended_us, next_us, container_id, started_before, started_after, engine_mark, call_limit_us, checks"
+
+const remediationColumns = "id, " + remediationInsertColumns
+
+var updateRemediation = "UPDATE alert_remediations SET " + strings.ReplaceAll(remediationInsertColumns, ",", " = ?,") +
+	" = ?, owner = ?, lease_us = ? WHERE id = ?"
+
+func remediationRow(r *alerting.Remediation) []any {
+	code, detail, until := reasonCells(r.Reason)
+	return []any{
+		r.AlertID, text(r.Fingerprint), string(r.Action), r.Container, string(r.Status), code, detail, until, text(r.RequestedBy),
+		micros(r.RequestedAt), micros(r.OrderedAt), micros(r.EndedAt), micros(r.NextAt), text(r.ContainerID),
+		nanos(r.StartedBefore), nanos(r.StartedAfter), text(r.EngineMark), micros(r.CallLimit), r.Checks,
+	}
+}
+
+func scanRemediation(row scanner) (alerting.Remediation, error) {
+	var r alerting.Remediation
+	var action, status string
+	var reason reasonScan
+	var fingerprint, by, containerID, mark sql.NullString
+	var requested, ordered, ended, next, limit sql.NullInt64
+	var before, after sql.NullString
+	err := row.Scan(&r.ID, &r.AlertID, &fingerprint, &action, &r.Container, &status, &reason.code, &reason.detail, &reason.until, &by,
+		&requested, &ordered, &ended, &next, &containerID, &before, &after, &mark, &limit, &r.Checks)
+	r.Fingerprint, r.Action, r.Status = fingerprint.String, alerting.Action(action), alerting.RemediationStatus(status)
+	r.Reason, r.RequestedBy, r.ContainerID, r.EngineMark = reason.value(), by.String, containerID.String, mark.String
+	r.RequestedAt, r.OrderedAt, r.EndedAt, r.NextAt, r.CallLimit = instant(requested), instant(ordered), instant(ended), instant(next), instant(limit)
+	r.StartedBefore, r.StartedAfter = fromNanos(before), fromNanos(after)
+	return r, err
+}
+
+// ledgers reads what is known of the containers' remediations within the
+// longest budget time.
+func (t *tx) ledgers(ctx context.Context, containers []string, rule alerting.Rule) (map[string]*alerting.Ledger, error) {
+	ledgers := make(map[string]*alerting.Ledger, len(containers))
+	if len(containers) == 0 {
+		return ledgers, nil
+	}
+	since := t.now.Add(-max(rule.Guard.Per, rule.Symptom, rule.Guard.Cooldown))
+	args := append(anys(containers), since.UnixMicro())
+	rows, err := collect(ctx, t, scanRemediation,
+		"SELECT "+remediationColumns+" FROM alert_remediations WHERE container IN ("+list(len(containers))+
+			") AND status <> 'SKIPPED' AND (active_key IS NOT NULL OR requested_us > ?) ORDER BY id", args...)
+	if err != nil {
+		return nil, fmt.Errorf("read remediations: %w", err)
+	}
+	for i := range rows {
+		enter(ledgers, &rows[i])
+	}
+	return ledgers, nil
+}
+
+// enter adds a remediation to its container's ledger.
+func enter(ledgers map[string]*alerting.Ledger, r *alerting.Remediation) {
+	l := ledgers[r.Container]
+	if l == nil {
+		l = &alerting.Ledger{}
+		ledgers[r.Container] = l
+	}
+	if !r.OrderedAt.IsZero() {
+		l.Restarts = append(l.Restarts, r.OrderedAt)
+	}
+	switch {
+	case r.Pending():
+		l.Active = r
+	case r.Status == alerting.Succeeded || r.Status == alerting.Failed:
+		l.Last = r
+	}
+}

@@ -1,0 +1,181 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"trade-monitor/shared/alerting"
+)
+
+// Options are what a Store needs beside its connections.
+type Options struct {
+	Writer *sql.DB
+	Reader *sql.DB // nil: the writer
+	// Dialect of both.
+	Dialect Dialect
+	// Policy in force; asked once per transaction.
+	Policy func() alerting.Policy
+	// Location of the guide's DATETIME columns; nil: UTC.
+	Location *time.Location
+	// Now is this process's clock, used where the dialect has none.
+	Now func() time.Time
+	// OnCommit is called after each transaction that changed an alert, in the
+	// order of the commits of one caller. It must not block.
+	OnCommit func(Commit)
+	Log      *slog.Logger
+}
+
+// Commit tells what a transaction has left to do, and what happened in it.
+type Commit struct {
+	Words      bool // a notification is waiting
+	Remedies   bool // a remediation or a re-check is waiting
+	Happenings []alerting.Happening
+}
+
+// Store is the record. It is safe for concurrent use.
+type Store struct {
+	writer, reader *sql.DB
+	dialect        Dialect
+	policy         func() alerting.Policy
+	location       *time.Location
+	now            func() time.Time
+	onCommit       func(Commit)
+	log            *slog.Logger
+	shard          int // which of the totals' rows this process adds to
+
+	recorder recorder
+	stmts    statements
+}
+
+// totalsShards is over how many rows each total is spread, so that processes
+// that share a database seldom wait for each other's commits.
+const totalsShards = 16
+
+// New makes a Store over open connections. The tables must be there already.
+func New(o Options) *Store {
+	s := &Store{
+		writer: o.Writer, reader: o.Reader, dialect: o.Dialect, policy: o.Policy, location: o.Location,
+		now: o.Now, onCommit: o.OnCommit, log: o.Log, shard: rand.IntN(totalsShards),
+	}
+	if s.reader == nil {
+		s.reader = s.writer
+	}
+	if s.location == nil {
+		s.location = time.UTC
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.onCommit == nil {
+		s.onCommit = func(Commit) {}
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.recorder.store = s
+	s.recorder.idle.L = &s.recorder.mu
+	return s
+}
+
+// Close waits for the events under way and closes the connections.
+func (s *Store) Close() error {
+	s.recorder.stop()
+	s.stmts.close()
+	err := s.writer.Close()
+	if s.reader != s.writer {
+		err = errors.Join(err, s.reader.Close())
+	}
+	return err
+}
+
+// Engine names the database engine, for people.
+func (s *Store) Engine() string { return s.dialect.Name }
+
+// Ready tells whether an event could be committed now: it takes and gives back
+// a write lock on a row of ours.
+func (s *Store) Ready(ctx context.Context) error {
+	return s.inTx(ctx, func(t *tx) error {
+		_, err := t.exec(ctx, "DELETE FROM alert_idempotency WHERE key_hash = ?", "ready-probe")
+		return err
+	})
+}
+
+// tx is one writing transaction, with the instant that counts as now in it.
+type tx struct {
+	*sql.Tx
+	s      *Store
+	now    time.Time
+	policy alerting.Policy
+	commit Commit
+}
+
+// attempts bounds how often a transaction that lost a race is tried.
+const attempts = 8
+
+// inTx runs f in a transaction and commits it; a transaction that lost a race
+// against another writer is run again from the start, so f must not keep
+// anything from an earlier run.
+func (s *Store) inTx(ctx context.Context, f func(*tx) error) error {
+	for attempt := 1; ; attempt++ {
+		err := s.once(ctx, f)
+		if err == nil {
+			return nil
+		}
+		if s.dialect.Kind(err) != Retry || attempt == attempts {
+			return s.dialect.wrap(err)
+		}
+		pause := time.Duration(rand.IntN(attempt*5000)) * time.Microsecond
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return s.dialect.wrap(ctx.Err())
+		}
+	}
+}
+
+func (s *Store) once(ctx context.Context, f func(*tx) error) error {
+	if err := s.stmts.prepare(ctx, s); err != nil {
+		return err
+	}
+	raw, err := s.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	t := &tx{Tx: raw, s: s, now: s.now().UTC(), policy: s.policy()}
+	defer raw.Rollback() //nolint:errcheck // after Commit it is a no-op; before, the error that led here counts
+	if s.dialect.Clock != "" {
+		var us int64
+		if err := raw.QueryRowContext(ctx, s.dialect.Clock).Scan(&us); err != nil {
+			return fmt.Errorf("read the database's clock: %w", err)
+		}
+		t.now = time.UnixMicro(us).UTC()
+	}
+	if err := f(t); err != nil {
+		return err
+	}
+	if err := raw.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	if t.commit.Words || t.commit.Remedies || len(t.commit.Happenings) > 0 {
+		s.onCommit(t.commit)
+	}
+	return nil
+}
+
+// clock reads now outside a transaction, on the database's clock where it has
+// the say.
+func (s *Store) clock(ctx context.Context) (time.Time, error) {
+	if s.dialect.Clock == "" {
+		return s.now().UTC(), nil
+	}
+	var us int64
+	if err := s.reader.QueryRowContext(ctx, s.dialect.Clock).Scan(&us); err != nil {
+		return time.Time{}, s.dialect.wrap(err)
+	}
+	return time.UnixMicro(us).UTC(), nil
+}

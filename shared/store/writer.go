@@ -1,0 +1,364 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"time"
+
+	"trade-monitor/shared/alerting"
+)
+
+// writer gathers what the decisions of one transaction change and writes it in
+// few statements: changed alerts, new alerts, then what hangs on them, then the
+// totals.
+type writer struct {
+	t         *tx
+	alerts    []*record
+	events    map[eventKey]held[alerting.KeptEvent]
+	eventsIn  []eventKey // in the order in which they came
+	words     []held[alerting.Notification]
+	remedies  []held[*alerting.Remediation]
+	decisions []held[*alerting.Decision]
+	totals    map[totalKey]int64
+	happened  []held[alerting.Happening]
+}
+
+// record is an alert as this transaction sees it.
+type record struct {
+	alert  alerting.Alert
+	stored *alerting.Alert // as read; nil: new
+	dirty  bool
+	seq    int // the last line of the trail that is stored
+}
+
+// held hangs on an alert that may not have its id yet.
+type held[T any] struct {
+	on    *record
+	value T
+}
+
+type eventKey struct {
+	on   *record
+	slot int
+}
+
+func newWriter(t *tx) *writer {
+	return &writer{t: t, events: map[eventKey]held[alerting.KeptEvent]{}, totals: map[totalKey]int64{}}
+}
+
+func loaded(a *alerting.Alert) *record {
+	stored := *a
+	return &record{alert: *a, stored: &stored, seq: a.Trail.Seq}
+}
+
+// apply takes a change over. current is the record of the alert that the
+// decision saw, or nil; the record of the alert after it is returned.
+func (w *writer) apply(ctx context.Context, current *record, c alerting.Change) (*record, error) {
+	if c.Alert == nil {
+		return current, nil
+	}
+	if needsID := c.Stale != nil || !c.Alert.Active(); needsID && current != nil && current.alert.ID == 0 {
+		// Two incidents of one fingerprint in one transaction: the first must
+		// be there before it can be closed.
+		if err := w.flush(ctx); err != nil {
+			return nil, err
+		}
+		c.Alert.ID = current.alert.ID
+		if c.Stale != nil {
+			c.Stale.ID, c.Alert.ID = current.alert.ID, 0
+		}
+	}
+	if c.Stale != nil {
+		w.change(current, *c.Stale)
+		w.decide(current, c.StaleDecision)
+		current = nil
+	}
+	if current == nil {
+		current = &record{}
+	}
+	w.change(current, *c.Alert)
+	w.hang(current, c)
+	return current, nil
+}
+
+func (w *writer) hang(on *record, c alerting.Change) {
+	if c.Event != nil {
+		key := eventKey{on, eventSlot(c.Event)}
+		if _, there := w.events[key]; !there {
+			w.eventsIn = append(w.eventsIn, key)
+		}
+		w.events[key] = held[alerting.KeptEvent]{on, *c.Event}
+	}
+	for _, n := range c.Notifications {
+		if c.Remediation != nil {
+			n.RemediationID = c.Remediation.ID
+		}
+		w.words = append(w.words, held[alerting.Notification]{on, n})
+	}
+	for _, r := range []*alerting.Remediation{c.Remediation, c.Disproved} {
+		if r != nil {
+			w.remedies = append(w.remedies, held[*alerting.Remediation]{on, r})
+		}
+	}
+	w.decide(on, c.Decision)
+	w.t.commit.Words = w.t.commit.Words || len(c.Notifications) > 0
+	w.t.commit.Remedies = w.t.commit.Remedies || (c.Remediation != nil && c.Remediation.Pending()) || !c.Alert.RecheckAt.IsZero()
+}
+
+func (w *writer) change(r *record, a alerting.Alert) {
+	r.alert = a
+	if !r.dirty {
+		r.dirty = true
+		w.alerts = append(w.alerts, r)
+	}
+}
+
+// decide adds a line to the trail, or counts the last one up.
+func (w *writer) decide(on *record, d *alerting.Decision) {
+	if d == nil {
+		return
+	}
+	if n := len(w.decisions); n > 0 {
+		for i := n - 1; i >= 0; i-- {
+			if last := w.decisions[i]; last.on == on {
+				if last.value.Seq == d.Seq {
+					d.Count += last.value.Count
+					d.At = last.value.At
+					w.decisions[i].value = d
+					return
+				}
+				break
+			}
+		}
+	}
+	w.decisions = append(w.decisions, held[*alerting.Decision]{on, d})
+	if d.Seq > on.seq {
+		opened := d.Seq == 1 && d.What == alerting.WhatEvent
+		w.happened = append(w.happened, held[alerting.Happening]{on, alerting.Happening{Alert: on.alert, Decision: *d, Opened: opened}})
+	}
+}
+
+// flush writes what was gathered.
+func (w *writer) flush(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{w.writeAlerts, w.writeEvents, w.writeRemedies, w.writeWords, w.writeDecisions} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	for _, r := range w.alerts {
+		stored := r.alert
+		r.stored, r.dirty, r.seq = &stored, false, r.alert.Trail.Seq
+	}
+	*w = writer{t: w.t, events: map[eventKey]held[alerting.KeptEvent]{}, totals: w.totals, happened: w.happened}
+	return nil
+}
+
+// finish flushes and adds the totals, which come last so that their rows stay
+// locked for as short as possible.
+func (w *writer) finish(ctx context.Context) error {
+	if err := w.flush(ctx); err != nil {
+		return err
+	}
+	for _, h := range w.happened {
+		h.value.Alert.ID = h.on.alert.ID
+		w.t.commit.Happenings = append(w.t.commit.Happenings, h.value)
+	}
+	return w.writeTotals(ctx)
+}
+
+func (w *writer) writeAlerts(ctx context.Context) error {
+	var fresh []*record
+	var rows [][]any
+	for _, r := range w.alerts {
+		w.count(r)
+		if r.stored == nil {
+			fresh = append(fresh, r)
+			rows = append(rows, w.t.s.alertRow(&r.alert))
+			continue
+		}
+		if err := w.t.update(ctx, updateAlert, w.t.s.alertUpdate(&r.alert)...); err != nil {
+			return fmt.Errorf("update alert: %w", err)
+		}
+		if err := w.recheck(ctx, r); err != nil {
+			return err
+		}
+	}
+	if err := w.t.insert(ctx, insertAlert, rows); err != nil {
+		return err
+	}
+	if err := w.readIDs(ctx, fresh); err != nil {
+		return err
+	}
+	for _, r := range fresh {
+		if err := w.recheck(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readIDs learns the ids of new alerts by their key: what LastInsertId says of
+// many rows differs between engines and their settings.
+func (w *writer) readIDs(ctx context.Context, fresh []*record) error {
+	if len(fresh) == 0 {
+		return nil
+	}
+	byKey := make(map[string]*record, len(fresh))
+	keys := make([]any, 0, len(fresh))
+	for _, r := range fresh {
+		byKey[r.alert.Fingerprint] = r
+		keys = append(keys, r.alert.Fingerprint)
+	}
+	rows, err := w.t.QueryContext(ctx, "SELECT id, open_key FROM alert_records WHERE open_key IN ("+list(len(keys))+")", keys...)
+	if err != nil {
+		return fmt.Errorf("read new ids: %w", err)
+	}
+	defer rows.Close()
+	found := 0
+	for rows.Next() {
+		var id int64
+		var key string
+		if err := rows.Scan(&id, &key); err != nil {
+			return fmt.Errorf("read new ids: %w", err)
+		}
+		byKey[key].alert.ID = id
+		found++
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read new ids: %w", err)
+	}
+	if found != len(fresh) {
+		return fmt.Errorf("read new ids: %d of %d", found, len(fresh))
+	}
+	return nil
+}
+
+// recheck keeps alert_rechecks, the list of what is decided again, in step.
+func (w *writer) recheck(ctx context.Context, r *record) error {
+	var before time.Time
+	if r.stored != nil {
+		before = r.stored.RecheckAt
+	}
+	switch at := r.alert.RecheckAt; {
+	case at.Equal(before):
+		return nil
+	case at.IsZero():
+		return w.t.update(ctx, "DELETE FROM alert_rechecks WHERE alert_id = ?", r.alert.ID)
+	default:
+		return w.t.update(ctx, "REPLACE INTO alert_rechecks (alert_id, at_us) VALUES (?, ?)", r.alert.ID, micros(at))
+	}
+}
+
+func (w *writer) writeEvents(ctx context.Context) error {
+	rows := make([][]any, 0, len(w.events))
+	for _, key := range w.eventsIn {
+		e := w.events[key]
+		e.value.AlertID = e.on.alert.ID
+		rows = append(rows, eventRow(&e.value))
+	}
+	return w.t.insert(ctx, replaceEvent, rows)
+}
+
+func (w *writer) writeWords(ctx context.Context) error {
+	rows := make([][]any, 0, len(w.words))
+	for _, n := range w.words {
+		n.value.AlertID = n.on.alert.ID
+		rows = append(rows, notificationRow(&n.value))
+	}
+	return w.t.insert(ctx, insertNotification, rows)
+}
+
+func (w *writer) writeRemedies(ctx context.Context) error {
+	var rows [][]any
+	for _, r := range w.remedies {
+		if r.value.ID == 0 {
+			r.value.AlertID = r.on.alert.ID
+			rows = append(rows, remediationRow(r.value))
+			continue
+		}
+		args := append(remediationRow(r.value), nil, nil, r.value.ID)
+		if err := w.t.update(ctx, updateRemediation, args...); err != nil {
+			return fmt.Errorf("update remediation: %w", err)
+		}
+	}
+	return w.t.insert(ctx, insertRemediation, rows)
+}
+
+func (w *writer) writeDecisions(ctx context.Context) error {
+	var rows [][]any
+	for _, d := range w.decisions {
+		d.value.AlertID = d.on.alert.ID
+		if d.value.Seq > d.on.seq {
+			rows = append(rows, decisionRow(d.value))
+			continue
+		}
+		word, wordDetail, wordUntil := reasonCells(d.value.Word)
+		remedy, remedyDetail, remedyUntil := reasonCells(d.value.Remedy)
+		err := w.t.update(ctx, "UPDATE alert_decisions SET times = times + ?, last_us = ?, word_code = ?, word_detail = ?, word_until = ?, "+
+			"remedy_code = ?, remedy_detail = ?, remedy_until = ? WHERE alert_id = ? AND seq = ?",
+			d.value.Count, micros(d.value.LastAt), word, wordDetail, wordUntil, remedy, remedyDetail, remedyUntil, d.value.AlertID, d.value.Seq)
+		if err != nil {
+			return fmt.Errorf("count a decision up: %w", err)
+		}
+	}
+	return w.t.insert(ctx, insertDecision, rows)
+}
+
+// totalKey is one row of alert_totals (without its shard).
+type totalKey struct {
+	scope, service, alertType, status, severity string
+}
+
+// The scopes of alert_totals: alerts of all services, of one service, and
+// events accepted.
+const (
+	scopeAll     = "A"
+	scopeService = "S"
+	scopeEvents  = "E"
+)
+
+// count notes how a record changes the totals.
+func (w *writer) count(r *record) {
+	if r.stored != nil {
+		w.totals[totalKey{scope: scopeEvents}] += r.alert.Occurrences - r.stored.Occurrences
+		if r.stored.Status == r.alert.Status && r.stored.Severity == r.alert.Severity {
+			return
+		}
+		w.add(r.stored, -1)
+	} else {
+		w.totals[totalKey{scope: scopeEvents}] += r.alert.Occurrences
+	}
+	w.add(&r.alert, 1)
+}
+
+func (w *writer) add(a *alerting.Alert, n int64) {
+	w.totals[totalKey{scopeAll, "", a.Type, string(a.Status), string(a.Severity)}] += n
+	w.totals[totalKey{scopeService, a.Service, a.Type, string(a.Status), string(a.Severity)}] += n
+}
+
+func (w *writer) writeTotals(ctx context.Context) error {
+	keys := make([]totalKey, 0, len(w.totals))
+	for k, n := range w.totals {
+		if n != 0 {
+			keys = append(keys, k)
+		}
+	}
+	// In one order, so that two writers never wait for each other in a circle.
+	sort.Slice(keys, func(i, j int) bool { return keys[i].less(keys[j]) })
+	rows := make([][]any, len(keys))
+	for i, k := range keys {
+		rows[i] = []any{k.scope, k.service, k.alertType, k.status, k.severity, w.t.s.shard, w.totals[k]}
+	}
+	return w.t.insert(ctx, addTotal, rows)
+}
+
+func (k totalKey) less(o totalKey) bool {
+	a, b := [...]string{k.scope, k.service, k.alertType, k.status, k.severity}, [...]string{o.scope, o.service, o.alertType, o.status, o.severity}
+	for i := range a {
+		if a[i] != b[i] {
+			return a[i] < b[i]
+		}
+	}
+	return false
+}
