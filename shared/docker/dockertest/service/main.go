@@ -1,0 +1,149 @@
+// Command service is what the tests run in containers: a small static program
+// that ticks, hangs, ends or falls ill on command.
+//
+//	service [flags]      run; SIGUSR1 switches its health, SIGUSR2 its ticker
+//	service health       exit 0 while healthy, else 1
+//	service whereami     print what a process can tell of its own container
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// healthFile is how a running service tells `service health` how it is.
+const healthFile = "/health"
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout))
+}
+
+func run(args []string, out io.Writer) int {
+	if len(args) > 0 {
+		switch args[0] {
+		case "health":
+			return health(out)
+		case "whereami":
+			return whereami(out)
+		}
+	}
+	return serve(args, out)
+}
+
+func health(out io.Writer) int {
+	state, err := os.ReadFile(healthFile)
+	if err != nil || string(state) != "ok" {
+		fmt.Fprintln(out, "not well")
+		return 1
+	}
+	fmt.Fprintln(out, "well")
+	return 0
+}
+
+func whereami(out io.Writer) int {
+	host, _ := os.Hostname()
+	fmt.Fprintf(out, "== hostname\n%s\n", host)
+	for _, file := range []string{"cgroup", "mountinfo"} {
+		text, err := os.ReadFile("/proc/self/" + file)
+		if err != nil {
+			fmt.Fprintln(out, err)
+			return 1
+		}
+		fmt.Fprintf(out, "== %s\n%s", file, text)
+	}
+	return 0
+}
+
+type service struct {
+	out     io.Writer
+	line    string
+	healthy bool
+	silent  bool
+}
+
+func serve(args []string, out io.Writer) int {
+	flags := flag.NewFlagSet("service", flag.ContinueOnError)
+	flags.SetOutput(out)
+	line := flags.String("line", "Ticker synced", "what is printed at every tick")
+	tick := flags.Duration("tick", time.Second, "time between lines")
+	silentAfter := flags.Duration("silent-after", 0, "print no more lines after this time; 0: never")
+	ignoreTerm := flags.Bool("ignore-term", false, "carry on when told to stop")
+	exitAfter := flags.Duration("exit-after", 0, "end after this time; 0: never")
+	exitCode := flags.Int("exit-code", 0, "exit code of that end")
+	unhealthyAfter := flags.Duration("unhealthy-after", 0, "fall ill after this time; 0: never")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+
+	s := &service{out: out, line: *line}
+	if err := s.feel(true); err != nil {
+		fmt.Fprintln(out, err)
+		return 1
+	}
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2)
+	ticker := time.NewTicker(*tick)
+	silent, ill, end := after(*silentAfter), after(*unhealthyAfter), after(*exitAfter)
+	s.tick()
+	for {
+		select {
+		case <-ticker.C:
+			s.tick()
+		case <-silent:
+			s.silent = true
+		case <-ill:
+			_ = s.feel(false)
+		case <-end:
+			return *exitCode
+		case got := <-signals:
+			if s.obey(got) && !*ignoreTerm {
+				return 0
+			}
+		}
+	}
+}
+
+// obey carries out a signal and tells whether it asks for the end.
+func (s *service) obey(got os.Signal) bool {
+	switch got {
+	case syscall.SIGUSR1:
+		_ = s.feel(!s.healthy)
+	case syscall.SIGUSR2:
+		s.silent = !s.silent
+	default:
+		fmt.Fprintln(s.out, "told to stop:", got)
+		return true
+	}
+	return false
+}
+
+func (s *service) tick() {
+	if !s.silent {
+		fmt.Fprintln(s.out, s.line)
+	}
+}
+
+func (s *service) feel(healthy bool) error {
+	state := "ill"
+	if healthy {
+		state = "ok"
+	}
+	s.healthy = healthy
+	if err := os.WriteFile(healthFile, []byte(state), 0o600); err != nil {
+		return fmt.Errorf("writing the health file: %w", err)
+	}
+	return nil
+}
+
+// after is time.After, where 0 means never.
+func after(d time.Duration) <-chan time.Time {
+	if d == 0 {
+		return nil
+	}
+	return time.After(d)
+}
