@@ -1,0 +1,140 @@
+package wecom
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"trade-monitor/shared/alerting"
+)
+
+const (
+	// sendTimeout bounds one request from dialling to the last byte of the answer.
+	sendTimeout = 10 * time.Second
+	// maxAnswer is how much of an answer is read. A real one has about 100 bytes.
+	maxAnswer = 64 << 10
+)
+
+// Options are what a Client needs.
+type Options struct {
+	// HTTP sends the requests. Nil: a transport of our own that honours
+	// HTTPS_PROXY. Redirects are never followed, whatever is given here.
+	HTTP *http.Client
+	// AllowedHosts are the only hosts that are ever posted to, "host" for any
+	// port or "host:port". Empty: qyapi.weixin.qq.com. Plain http is taken for
+	// listed loopback hosts only.
+	AllowedHosts []string
+}
+
+// Client posts messages to robots. It may be used by many goroutines.
+type Client struct {
+	http  *http.Client
+	hosts []hostPort
+}
+
+// New makes a client.
+func New(o Options) *Client {
+	hc := http.Client{Transport: newTransport()}
+	if o.HTTP != nil {
+		hc = *o.HTTP
+	}
+	// A redirect would carry the message to a host that nobody allowed.
+	hc.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Client{http: &hc, hosts: parseHosts(o.AllowedHosts)}
+}
+
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		TLSHandshakeTimeout:   5 * time.Second,
+		MaxIdleConnsPerHost:   4,
+		IdleConnTimeout:       60 * time.Second,
+		ExpectContinueTimeout: time.Second,
+	}
+}
+
+// Send posts one markdown message and reports what became of it. The whole
+// request takes at most 10 s. It is never repeated here: an unknown outcome
+// may already be on people's screens, and only the caller counts that.
+func (c *Client) Send(ctx context.Context, webhook alerting.Secret, content string) alerting.Verdict {
+	target, err := c.target(webhook)
+	if err != nil {
+		return alerting.Verdict{Status: alerting.Refused, Class: alerting.ClassRobotGone, Error: err.Error()}
+	}
+	v := c.post(ctx, target, content)
+	v.Error = newMask(target).clean(v.Error)
+	return v
+}
+
+// Check tells why a webhook would not be posted to, or returns nil. The text
+// holds no part of the webhook but its host.
+func (c *Client) Check(webhook alerting.Secret) error {
+	_, err := c.target(webhook)
+	return err
+}
+
+func (c *Client) post(ctx context.Context, target *url.URL, content string) alerting.Verdict {
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	body, err := encode(content)
+	if err != nil {
+		return alerting.Verdict{Status: alerting.Refused, Class: alerting.ClassBadWords, Error: "内容无法编码 (cannot be encoded)"}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(body))
+	if err != nil {
+		return alerting.Verdict{Status: alerting.Refused, Class: alerting.ClassRobotGone, Error: "Webhook 地址无效 (bad webhook address)"}
+	}
+	req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return unknown(describe(err))
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return unknown("应答中断，结果未知 (answer cut off, outcome unknown): " + describe(err))
+	}
+	return judge(resp.StatusCode, answer)
+}
+
+// encode leaves <, > and & as they are: escaped, they would take six bytes each.
+func encode(content string) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(map[string]any{"msgtype": "markdown", "markdown": map[string]string{"content": content}})
+	return buf.Bytes(), err
+}
+
+// describe says what went wrong on the way without the address: *url.Error
+// prints it, key included.
+func describe(err error) string {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &dns):
+		return fmt.Sprintf("无法解析 %s，未发出 (DNS failed, nothing was sent)", dns.Name)
+	case errors.As(err, &op) && op.Op == "dial":
+		return "无法连接，未发出 (cannot connect, nothing was sent): " + op.Err.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		return "超时，未收到应答 (timed out without an answer)"
+	case errors.Is(err, context.Canceled):
+		return "发送被取消 (sending was cancelled)"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "连接被断开，未收到应答 (connection cut without an answer)"
+	}
+	return err.Error()
+}

@@ -1,0 +1,81 @@
+package wecom
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"trade-monitor/shared/alerting"
+)
+
+// judge turns an answer into a verdict. WeCom answers HTTP 200 to success and
+// failure alike, so that only errcode counts, never errmsg; what comes from a
+// proxy or a broken server has no errcode and is an unknown outcome.
+func judge(status int, answer []byte) alerting.Verdict {
+	var a struct {
+		ErrCode *int   `json:"errcode"`
+		ErrMsg  string `json:"errmsg"`
+	}
+	if status >= http.StatusInternalServerError {
+		return unknown(fmt.Sprintf("HTTP %d", status))
+	}
+	if err := json.Unmarshal(answer, &a); err != nil || a.ErrCode == nil {
+		return unknown(fmt.Sprintf("HTTP %d，应答无法识别 (unreadable answer, %d bytes)", status, len(answer)))
+	}
+	code := *a.ErrCode
+	if code == 0 {
+		if status != http.StatusOK {
+			return unknown(fmt.Sprintf("HTTP %d，errcode 0", status))
+		}
+		return alerting.Verdict{Status: alerting.Accepted, Class: alerting.ClassOK}
+	}
+	text := fmt.Sprintf("errcode %d", code)
+	if a.ErrMsg != "" {
+		text += ": " + a.ErrMsg
+	}
+	return alerting.Verdict{Status: alerting.Refused, ErrCode: code, Class: classOf(code), Error: text}
+}
+
+func unknown(text string) alerting.Verdict {
+	return alerting.Verdict{Status: alerting.Unknown, Class: alerting.ClassBusy, Error: text}
+}
+
+// classOf says what to do about an errcode. One that is not listed is tried
+// again: to give up on a word because of a code we do not know would be worse.
+func classOf(code int) alerting.VerdictClass {
+	if known, ok := codes[code]; ok {
+		return known.class
+	}
+	return alerting.ClassBusy
+}
+
+type meaning struct {
+	class  alerting.VerdictClass
+	zh, en string
+}
+
+// codes are the answers of a robot, from the official page of group robots and
+// the official list of error codes.
+var codes = map[int]meaning{
+	0:     {alerting.ClassOK, "成功", "accepted"},
+	-1:    {alerting.ClassBusy, "企业微信系统繁忙；会自动重试", "WeCom is busy; it is tried again by itself"},
+	45033: {alerting.ClassBusy, "并发调用过多；会自动重试，请检查是否有其他程序在用同一个机器人", "too many calls at once; it is tried again by itself. Check whether other programs use this robot"},
+	45009: {alerting.ClassRateLimit, "超过每分钟 20 条的限制，消息未送达；暂停至少 60 秒后自动重发，请勿与其他程序共用该机器人", "over 20 messages a minute, not delivered; sent again after a pause of at least 60 s. Do not share this robot with other programs"},
+	93000: {alerting.ClassRobotGone, "Webhook 的 key 无效或机器人已被移除；请在群里重新添加机器人，并更新 webhook_url", "the webhook's key is wrong or the robot was removed; add a robot to the group again and update webhook_url"},
+	93004: {alerting.ClassRobotGone, "机器人已被停用；请在企业微信中启用它，或更换 webhook_url", "the robot is disabled; enable it in WeCom or change webhook_url"},
+	93008: {alerting.ClassRobotGone, "机器人不在群里；请把它重新加入群，或更换 webhook_url", "the robot is not in the group; add it again or change webhook_url"},
+	40058: {alerting.ClassBadWords, "参数不合法，通常是内容超过 4096 字节；请报告此问题", "invalid parameter, as a rule content above 4096 bytes; please report it"},
+	45002: {alerting.ClassBadWords, "内容过长；请报告此问题", "the content is too long; please report it"},
+	40008: {alerting.ClassBadWords, "消息类型或 JSON 不合法；请报告此问题", "bad message type or JSON; please report it"},
+	44004: {alerting.ClassBadWords, "消息内容为空；请报告此问题", "the content is empty; please report it"},
+}
+
+// Explain says what an errcode of a robot means and how it is mended.
+func Explain(errcode int, lang alerting.Language) string {
+	if known, ok := codes[errcode]; ok {
+		return lang.Pick(known.zh, known.en)
+	}
+	return fmt.Sprintf(lang.Pick(
+		"未知的 errcode %d；会自动重试，含义见 https://open.work.weixin.qq.com/devtool/query?e=%d",
+		"unknown errcode %d; it is tried again by itself, see https://open.work.weixin.qq.com/devtool/query?e=%d"), errcode, errcode)
+}
