@@ -1,0 +1,132 @@
+// Package handle is what a person does with an alert: run its action now,
+// acknowledge it, resolve it.
+package handle
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"trade-monitor/shared/alerting"
+	"trade-monitor/shared/httpapi"
+)
+
+// Store commits what a person decided; by names the person.
+type Store interface {
+	Handle(ctx context.Context, id int64, by string) (alerting.Remediation, error)
+	Acknowledge(ctx context.Context, id int64, by string) (alerting.Alert, error)
+	Resolve(ctx context.Context, id int64, by string) (alerting.Alert, error)
+}
+
+// Options is how answers are written.
+type Options struct {
+	Language alerting.Language
+	Location *time.Location
+}
+
+// Function is the endpoints.
+type Function struct {
+	store Store
+	views httpapi.Views
+}
+
+// New makes the function over a store.
+func New(store Store, o Options) *Function {
+	return &Function{store: store, views: httpapi.Views{Language: o.Language, Location: o.Location}}
+}
+
+// Routes lists what the function answers.
+func (f *Function) Routes() []httpapi.Route {
+	return []httpapi.Route{
+		{Method: http.MethodPost, Pattern: "/api/alerts/{id}/handle", Scope: httpapi.Operate, Handler: f.handle},
+		{Method: http.MethodPost, Pattern: "/api/alerts/{id}/acknowledge", Scope: httpapi.Operate, Handler: f.acknowledge},
+		{Method: http.MethodPost, Pattern: "/api/alerts/{id}/resolve", Scope: httpapi.Operate, Handler: f.resolve},
+	}
+}
+
+// answer is the guide's two fields and what came of it.
+type answer struct {
+	Success     bool                 `json:"success"`
+	Message     string               `json:"message"`
+	Remediation *httpapi.Remediation `json:"remediation,omitempty"`
+	Data        *httpapi.Alert       `json:"data,omitempty"`
+}
+
+func (f *Function) handle(w http.ResponseWriter, r *http.Request) error {
+	id, by, err := request(r)
+	if err != nil {
+		return err
+	}
+	remediation, err := f.store.Handle(r.Context(), id, by)
+	if err != nil {
+		return err
+	}
+	view := f.views.Remediation(remediation)
+	message := f.views.Language.Pick("告警处置已触发", "remediation triggered")
+	return httpapi.Write(w, http.StatusOK, answer{Success: true, Message: message, Remediation: &view})
+}
+
+func (f *Function) acknowledge(w http.ResponseWriter, r *http.Request) error {
+	return f.change(w, r, f.store.Acknowledge, f.views.Language.Pick("告警已确认", "alert acknowledged"))
+}
+
+func (f *Function) resolve(w http.ResponseWriter, r *http.Request) error {
+	return f.change(w, r, f.store.Resolve, f.views.Language.Pick("告警已标记为已解决", "alert resolved"))
+}
+
+type changing func(ctx context.Context, id int64, by string) (alerting.Alert, error)
+
+func (f *Function) change(w http.ResponseWriter, r *http.Request, change changing, message string) error {
+	id, by, err := request(r)
+	if err != nil {
+		return err
+	}
+	alert, err := change(r.Context(), id, by)
+	if err != nil {
+		return err
+	}
+	view := f.views.Alert(alert)
+	return httpapi.Write(w, http.StatusOK, answer{Success: true, Message: message, Data: &view})
+}
+
+// request reads which alert and who. The body may be left out, or name the
+// person: {"by":"张三"}.
+func request(r *http.Request) (id int64, by string, err error) {
+	if id, err = httpapi.PathID(r); err != nil {
+		return 0, "", err
+	}
+	var body struct {
+		By string `json:"by"`
+	}
+	if err := httpapi.ReadOptionalJSON(r, &body); err != nil {
+		return 0, "", err
+	}
+	by, err = person(body.By, httpapi.Caller(r.Context()))
+	return id, by, err
+}
+
+const maxName = 50
+
+// person is the name that goes on record and into messages: what the request
+// says, with the token's name beside it, since anybody may say any name.
+func person(said, caller string) (string, error) {
+	said = strings.TrimSpace(said)
+	if said == "" {
+		return caller, nil
+	}
+	if utf8.RuneCountInString(said) > maxName || strings.ContainsFunc(said, notInNames) {
+		return "", httpapi.Invalid("by", "最多 50 个字，只能含文字、数字、空格和 . _ - ' · (at most 50 letters, digits, spaces and these)")
+	}
+	if caller == httpapi.Anonymous {
+		return said, nil
+	}
+	return said + " (" + caller + ")", nil
+}
+
+// notInNames refuses what could mention people or forge a link in a message.
+func notInNames(r rune) bool {
+	return !unicode.In(r, unicode.Letter, unicode.Digit, unicode.Mark) && !strings.ContainsRune(" ._-'·", r)
+}
