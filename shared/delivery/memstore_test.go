@@ -1,0 +1,214 @@
+package delivery_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"trade-monitor/shared/alerting"
+)
+
+// memStore is a store in memory that goes by the rules of the domain, as the
+// real one does: lease, rest, budget, then the oldest word that is due.
+type memStore struct {
+	mu       sync.Mutex
+	groups   []alerting.Group
+	words    []alerting.Notification
+	messages []alerting.Message
+	robots   map[string]*memRobot
+	claims   int
+	looks    []time.Time // calls of Queues
+
+	down      error            // what every call answers
+	settleErr error            // what SettleMessage answers
+	claimErr  map[string]error // by robot
+	slowClaim time.Duration
+}
+
+type memRobot struct {
+	alerting.Robot
+	owner string
+	lease time.Time
+}
+
+func newMemStore(groups ...alerting.Group) *memStore {
+	return &memStore{groups: groups, robots: map[string]*memRobot{}, claimErr: map[string]error{}}
+}
+
+// owe adds words for a group and returns their ids.
+func (s *memStore) owe(group int64, count int) (ids []int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for range count {
+		id := int64(len(s.words) + 1)
+		s.words = append(s.words, alerting.Notification{
+			ID: id, AlertID: id, GroupID: group, Kind: alerting.Firing, Severity: alerting.Error,
+			Status: alerting.Pending, NextAt: time.Now(), CreatedAt: time.Now(),
+		})
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func (s *memStore) change(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+func (s *memStore) word(id int64) alerting.Notification {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.words[id-1]
+}
+
+// count is how many words are in a state.
+func (s *memStore) count(status alerting.NotificationStatus) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.words {
+		if w.Status == status {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *memStore) messageCount(status alerting.MessageStatus) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.messages {
+		if m.Status == status {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *memStore) Groups(context.Context) ([]alerting.Group, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.groups), s.down
+}
+
+func (s *memStore) Queues(context.Context) ([]alerting.Queue, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looks = append(s.looks, time.Now())
+	var queues []alerting.Queue
+	for _, w := range s.words {
+		if w.Status != alerting.Pending {
+			continue
+		}
+		i := slices.IndexFunc(queues, func(q alerting.Queue) bool { return q.GroupID == w.GroupID })
+		if i < 0 {
+			i = len(queues)
+			queues = append(queues, alerting.Queue{GroupID: w.GroupID, NextAt: w.NextAt})
+		}
+		queues[i].Pending++
+	}
+	return queues, s.down
+}
+
+func (s *memStore) Suppress(_ context.Context, groups []int64, why alerting.Reason) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.words {
+		if w := &s.words[i]; w.Status == alerting.Pending && slices.Contains(groups, w.GroupID) {
+			w.Status, w.Reason, w.SettledAt = alerting.Suppressed, why, time.Now()
+		}
+	}
+	return s.down
+}
+
+func (s *memStore) ClaimMessage(_ context.Context, robot string, groups []int64, owner string, lease time.Duration, render func(alerting.Brief) string) (*alerting.Claim, time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down != nil || s.claimErr[robot] != nil {
+		return nil, time.Time{}, cmpErr(s.down, s.claimErr[robot])
+	}
+	now := time.Now()
+	r := s.robots[robot]
+	if r == nil {
+		r = &memRobot{Robot: alerting.Robot{ID: robot}}
+		s.robots[robot] = r
+	}
+	i, next := s.due(groups, now)
+	switch slot := s.slot(robot, now); {
+	case i < 0:
+		return nil, next, nil
+	case r.lease.After(now):
+		return nil, r.lease, nil
+	case r.PausedUntil.After(now):
+		return nil, r.PausedUntil, nil
+	case slot.After(now):
+		return nil, slot, nil
+	}
+	w := &s.words[i]
+	s.claims++
+	m := alerting.Message{
+		ID: int64(len(s.messages) + 1), Robot: robot, GroupID: w.GroupID, Status: alerting.Sending,
+		Content: render(alerting.Brief{Notification: *w}), SentAt: now, SlotUntil: now.Add(lease + alerting.SlotLife),
+	}
+	s.messages = append(s.messages, m)
+	w.MessageID = m.ID
+	r.owner, r.lease = owner, now.Add(lease)
+	time.Sleep(s.slowClaim)
+	return &alerting.Claim{Message: m, Notification: *w, Robot: r.Robot, Owner: owner}, time.Time{}, nil
+}
+
+func cmpErr(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// due finds the oldest word that may be tried, or when there will be one.
+func (s *memStore) due(groups []int64, now time.Time) (i int, next time.Time) {
+	for i, w := range s.words {
+		if w.Status != alerting.Pending || !slices.Contains(groups, w.GroupID) {
+			continue
+		}
+		if !w.NextAt.After(now) {
+			return i, time.Time{}
+		}
+		if next.IsZero() || w.NextAt.Before(next) {
+			next = w.NextAt
+		}
+	}
+	return -1, next
+}
+
+func (s *memStore) slot(robot string, now time.Time) time.Time {
+	var slots []time.Time
+	for _, m := range s.messages {
+		if m.Robot == robot {
+			slots = append(slots, m.SlotUntil)
+		}
+	}
+	return alerting.NextSlot(slots, now)
+}
+
+func (s *memStore) SettleMessage(ctx context.Context, claim *alerting.Claim, v alerting.Verdict, jitter float64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := cmpErr(ctx.Err(), s.down, s.settleErr); err != nil {
+		return err
+	}
+	now := time.Now()
+	r := s.robots[claim.Message.Robot]
+	if r.owner != claim.Owner {
+		return alerting.ErrLeaseLost
+	}
+	r.Robot = r.AfterVerdict(v, now, jitter)
+	r.owner, r.lease = "", time.Time{}
+	m := &s.messages[claim.Message.ID-1]
+	m.Status, m.ErrCode, m.Error, m.AnsweredAt, m.SlotUntil = v.Status, v.ErrCode, v.Error, now, now.Add(alerting.SlotLife)
+	w := &s.words[claim.Notification.ID-1]
+	*w = w.AfterVerdict(v, now)
+	return nil
+}
