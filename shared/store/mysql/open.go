@@ -36,7 +36,7 @@ type Options struct {
 // Open prepares a store. It does not connect: a server that is away is met,
 // and told of, by the first call.
 func Open(o Options) (*store.Store, error) {
-	db, err := OpenDB(o)
+	db, err := openDB(o, false)
 	if err != nil {
 		return nil, err
 	}
@@ -45,8 +45,11 @@ func Open(o Options) (*store.Store, error) {
 	}), nil
 }
 
-// OpenDB prepares the connections alone, for migrations.
-func OpenDB(o Options) (*sql.DB, error) {
+// OpenDB prepares the connections alone, for migrations (whose library reads
+// DATETIME columns as times, where the store reads them as the text they are).
+func OpenDB(o Options) (*sql.DB, error) { return openDB(o, true) }
+
+func openDB(o Options, parseTime bool) (*sql.DB, error) {
 	cfg := mysql.NewConfig()
 	cfg.Net, cfg.Addr = "tcp", net.JoinHostPort(o.Host, strconv.Itoa(o.Port))
 	if len(o.Host) > 0 && o.Host[0] == '/' {
@@ -58,6 +61,7 @@ func OpenDB(o Options) (*sql.DB, error) {
 	}
 	cfg.Collation = "utf8mb4_general_ci" // known to every version of both servers
 	cfg.InterpolateParams = true         // one round trip, and nothing that pins a proxied connection
+	cfg.ParseTime = parseTime
 	cfg.Timeout = 1500 * time.Millisecond
 	cfg.ReadTimeout, cfg.WriteTimeout = 20*time.Second, 10*time.Second
 	cfg.Params = map[string]string{"time_zone": "'" + offset(o.Location) + "'"}

@@ -1,0 +1,54 @@
+package mysql_test
+
+import (
+	"log/slog"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"trade-monitor/shared/alerting"
+	"trade-monitor/shared/store"
+	"trade-monitor/shared/store/mysql"
+	"trade-monitor/shared/store/storetest"
+)
+
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+
+func options(db storetest.Database) mysql.Options {
+	policy := storetest.Policy()
+	return mysql.Options{
+		Host: db.Host, Port: db.Port, User: db.User, Password: alerting.Secret(db.Password), Database: db.Name,
+		Location: policy.Location, Policy: storetest.Policy,
+	}
+}
+
+func migrate(t testing.TB, db storetest.Database) {
+	t.Helper()
+	raw, err := mysql.OpenDB(options(db))
+	require.NoError(t, err)
+	defer raw.Close()
+	require.NoError(t, mysql.Migrate(t.Context(), raw, slog.New(slog.DiscardHandler)))
+}
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Engine {
+		db := storetest.MariaDB(t)
+		migrate(t, db)
+		return storetest.Engine{
+			SeveralProcesses: true,
+			Open: func(t testing.TB, o storetest.Setup) *store.Store {
+				options := options(db)
+				options.Policy, options.OnCommit = o.Policy, o.OnCommit
+				s, err := mysql.Open(options)
+				require.NoError(t, err)
+				t.Cleanup(func() { require.NoError(t, s.Close()) })
+				return s
+			},
+			Exec: func(t testing.TB, statement string, args ...any) {
+				_, err := db.Admin(t, db.Name).Exec(statement, args...)
+				require.NoError(t, err)
+			},
+		}
+	})
+}
