@@ -260,3 +260,22 @@ func TestErrorsDoNotRepeatTheAddress(t *testing.T) {
 		assert.NotContains(t, err.Error(), secret)
 	}
 }
+
+// A socket proxy on TCP is used directly, whatever HTTP_PROXY says.
+func TestAnEngineOnTCP(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://proxy.invalid:1")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", "1.41")
+		if strings.HasSuffix(r.URL.Path, "/restart") {
+			assert.Equal(t, "/v1.41/containers/some/restart", r.URL.Path, "in the version that the engine speaks")
+			assert.Empty(t, r.URL.RawQuery, "the container's own stop time-out")
+			w.WriteHeader(http.StatusNoContent)
+		}
+	}))
+	t.Cleanup(server.Close)
+	for _, scheme := range []string{"tcp", "http"} {
+		e := open(t, strings.Replace(server.URL, "http", scheme, 1))
+		require.NoError(t, e.Ping(t.Context()))
+		require.NoError(t, e.Restart(t.Context(), "some"))
+	}
+}

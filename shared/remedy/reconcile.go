@@ -1,0 +1,83 @@
+package remedy
+
+import (
+	"context"
+	"time"
+
+	"trade-monitor/shared/alerting"
+)
+
+// reconcile finds out what became of an intent whose call gave no answer: the
+// process ended, or the call was cut.
+func (s *step) reconcile(ctx context.Context) error {
+	patience := s.r.CallLimit.Add(outlast)
+	c, err := s.inspect(ctx)
+	if err != nil {
+		return s.awaitEngine(ctx, err, patience, alerting.UnknownOutcome)
+	}
+	if s.restarted(c) {
+		return s.watch(ctx, c) // also when the host's clock was set back meanwhile
+	}
+	evidence := alerting.Evidence{Container: c}
+	if c != nil {
+		evidence.Killed, evidence.SameBoot, err = s.loop.memory.Since(ctx, s.r.ContainerID, s.r.OrderedAt, s.r.EngineMark)
+		if err != nil {
+			return s.awaitEngine(ctx, err, patience, alerting.UnknownOutcome)
+		}
+	}
+	next := s.r.Reconcile(evidence, s.loop.o.Now())
+	switch next.Do {
+	case alerting.StepVerify:
+		return s.watch(ctx, c)
+	case alerting.StepIssue:
+		return s.reissue(ctx, c)
+	case alerting.StepWait:
+		if !evidence.Killed {
+			s.r.Checks++ // one more look at an order that seems never to have arrived
+		}
+		s.r.NextAt = next.Next
+		return s.save(ctx)
+	}
+	return s.end(ctx, next.Status, next.Reason)
+}
+
+// reissue orders what was never ordered. Time has passed since the intent, so
+// it must still be wanted and allowed. A call that may have arrived is not
+// repeated: an engine that is stuck may carry it out yet.
+func (s *step) reissue(ctx context.Context, c *alerting.Container) error {
+	if s.mayNotRepeat() {
+		if now := s.loop.o.Now(); now.Before(s.r.CallLimit) {
+			s.r.NextAt = now.Add(time.Second)
+			return s.save(ctx)
+		}
+		return s.end(ctx, alerting.UnknownOutcome, s.r.Reason)
+	}
+	if s.pointless() {
+		return s.end(ctx, alerting.Skipped, alerting.Reason{Code: "alert_over"})
+	}
+	if why := s.policy.Guard(s.r, c); !why.IsZero() {
+		return s.end(ctx, alerting.Skipped, why)
+	}
+	return s.order(ctx, c)
+}
+
+// verify watches a restarted container until it has proven itself or not.
+func (s *step) verify(ctx context.Context) error {
+	rule := s.rule().Verify
+	c, err := s.inspect(ctx)
+	if err != nil {
+		from := s.r.RequestedAt
+		for _, at := range []time.Time{s.r.OrderedAt, s.r.StartedAfter} {
+			if at.After(from) {
+				from = at
+			}
+		}
+		return s.awaitEngine(ctx, err, from.Add(rule.Healthy+outlast), alerting.UnknownOutcome)
+	}
+	next := s.r.Assess(c, rule, s.loop.o.Now())
+	if next.Do == alerting.StepWait {
+		s.r.NextAt = next.Next
+		return s.save(ctx)
+	}
+	return s.end(ctx, next.Status, next.Reason)
+}

@@ -1,0 +1,250 @@
+package remedy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"trade-monitor/shared/alerting"
+)
+
+// outlast is how long an engine that went away during a remediation is waited
+// for before its outcome is called unknown.
+const outlast = 10 * time.Minute
+
+// step carries one remediation that this process holds one step on.
+type step struct {
+	loop   *Loop
+	r      alerting.Remediation
+	alert  alerting.Alert
+	policy alerting.Policy
+	stop   <-chan struct{} // closed: begin nothing that a stop would cut short
+	told   string          // the state that the log knows
+}
+
+func (s *step) take(ctx context.Context) error {
+	s.told = s.state()
+	switch s.r.Status {
+	case alerting.Requested:
+		return s.begin(ctx)
+	case alerting.Running:
+		return s.reconcile(ctx)
+	case alerting.Verifying:
+		return s.verify(ctx)
+	}
+	return s.save(ctx) // it is over: give it back
+}
+
+// begin checks that the action may go ahead, and orders it.
+func (s *step) begin(ctx context.Context) error {
+	if s.pointless() {
+		return s.end(ctx, alerting.Skipped, alerting.Reason{Code: "alert_over"})
+	}
+	patience := s.r.RequestedAt.Add(s.rule().Guard.EngineWait)
+	c, err := s.inspect(ctx)
+	if err != nil {
+		return s.awaitEngine(ctx, err, patience, alerting.Skipped)
+	}
+	if why := s.policy.Guard(s.r, c); !why.IsZero() {
+		return s.end(ctx, alerting.Skipped, why)
+	}
+	if s.r.Action == alerting.Start && c.Running {
+		// It was started meanwhile: nothing is ordered, the proof is the same.
+		s.r.ContainerID, s.r.StartedBefore = c.ID, c.StartedAt
+		return s.watch(ctx, c)
+	}
+	mark, err := s.loop.memory.Mark(ctx)
+	if err != nil {
+		return s.awaitEngine(ctx, err, patience, alerting.Skipped)
+	}
+	s.r.ContainerID, s.r.StartedBefore, s.r.EngineMark = c.ID, c.StartedAt, mark
+	return s.order(ctx, c)
+}
+
+// pointless: what the action was meant to put right is over, and no person
+// asked for it.
+func (s *step) pointless() bool {
+	return s.alert.Status == alerting.Resolved && s.r.RequestedBy == ""
+}
+
+// order stores the intent, and then calls the engine. What the container was
+// before, and the mark, stay those of the first intent when it is given again:
+// the evidence must cover both.
+func (s *step) order(ctx context.Context, c *alerting.Container) error {
+	if s.stopping() {
+		return nil // nothing was done; the lease is released with the process
+	}
+	now := s.loop.o.Now()
+	limit := c.StopTimeout + callMargin
+	s.r.Status, s.r.Reason = alerting.Running, alerting.Reason{Code: "ordered", Detail: s.r.Container}
+	s.r.OrderedAt, s.r.NextAt, s.r.CallLimit, s.r.Checks = now, now, now.Add(limit), 0
+	if err := s.loop.store.SaveRemediation(ctx, s.loop.o.Owner, s.r, limit+leaseMargin); err != nil {
+		// Stored or not: without a stored intent nothing is ordered, and with
+		// one the next look finds that nothing was.
+		return fmt.Errorf("store the intent: %w", err)
+	}
+	s.tell()
+	return s.outcome(ctx, s.call(ctx))
+}
+
+func (s *step) stopping() bool {
+	select {
+	case <-s.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *step) call(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.r.CallLimit.Sub(s.loop.o.Now()))
+	defer cancel()
+	if s.r.Action == alerting.Start {
+		return s.loop.engine.Start(ctx, s.r.ContainerID)
+	}
+	return s.loop.engine.Restart(ctx, s.r.ContainerID)
+}
+
+// outcome stores what a call came to. Only an answer ends anything: without
+// one the remediation stays RUNNING, and the next step looks for evidence.
+func (s *step) outcome(ctx context.Context, err error) error {
+	no := err != nil && refused(err)
+	if err != nil && !no {
+		if mayHaveArrived(err) {
+			s.neverAgain()
+		}
+		return s.lookAgain(ctx)
+	}
+	c, seen := s.inspect(ctx)
+	switch {
+	case seen == nil && s.restarted(c):
+		return s.watchOutcome(ctx, c)
+	case no:
+		why := alerting.Reason{Code: "engine_error", Detail: blame(err).Detail}
+		s.finish(alerting.Failed, why)
+		return s.saveOutcome(ctx)
+	case seen == nil && s.r.Action == alerting.Start && c != nil && c.ID == s.r.ContainerID && c.Running:
+		return s.watchOutcome(ctx, c) // it ran already
+	}
+	s.neverAgain()
+	return s.lookAgain(ctx)
+}
+
+func (s *step) restarted(c *alerting.Container) bool {
+	return c != nil && c.ID == s.r.ContainerID && !c.StartedAt.Equal(s.r.StartedBefore)
+}
+
+// neverAgain notes that the order reached the engine, or may have: whatever the
+// evidence, it is not given a second time.
+func (s *step) neverAgain() {
+	s.r.Reason = alerting.Reason{Code: "call_timeout", Detail: s.r.Container}
+}
+
+func (s *step) mayNotRepeat() bool { return s.r.Reason.Code == "call_timeout" }
+
+func (s *step) lookAgain(ctx context.Context) error {
+	s.r.NextAt = s.loop.o.Now().Add(time.Second)
+	return s.saveOutcome(ctx)
+}
+
+// watch begins the verification of a container that runs anew.
+func (s *step) watch(ctx context.Context, c *alerting.Container) error {
+	s.toVerifying(c)
+	return s.save(ctx)
+}
+
+func (s *step) watchOutcome(ctx context.Context, c *alerting.Container) error {
+	s.toVerifying(c)
+	return s.saveOutcome(ctx)
+}
+
+func (s *step) toVerifying(c *alerting.Container) {
+	s.r.Status, s.r.Reason = alerting.Verifying, alerting.Reason{Code: "restarted", Detail: s.r.Container}
+	s.r.StartedAfter, s.r.NextAt = c.StartedAt, s.loop.o.Now().Add(time.Second)
+}
+
+func (s *step) end(ctx context.Context, status alerting.RemediationStatus, why alerting.Reason) error {
+	s.finish(status, why)
+	return s.save(ctx)
+}
+
+func (s *step) finish(status alerting.RemediationStatus, why alerting.Reason) {
+	s.r.Status, s.r.Reason, s.r.EndedAt, s.r.NextAt = status, why, s.loop.o.Now(), time.Time{}
+}
+
+func (s *step) rule() alerting.Rule { return s.policy.Rule(s.alert.Type) }
+
+// inspect looks at the container, and so learns whether the engine is there.
+func (s *step) inspect(ctx context.Context) (*alerting.Container, error) {
+	c, err := s.loop.engine.Inspect(ctx, s.r.Container)
+	if err == nil {
+		s.loop.outage.over()
+	}
+	return c, err
+}
+
+// awaitEngine looks again later, or settles when patience is at its end.
+func (s *step) awaitEngine(ctx context.Context, err error, patience time.Time, then alerting.RemediationStatus) error {
+	if ctx.Err() != nil {
+		return nil // we are stopping: it says nothing about the engine
+	}
+	now, why := s.loop.o.Now(), blame(err)
+	if !now.Before(patience) {
+		return s.end(ctx, then, why)
+	}
+	s.r.NextAt = s.loop.outage.lasts(now)
+	if patience.Before(s.r.NextAt) {
+		s.r.NextAt = patience
+	}
+	if s.r.Status == alerting.Requested {
+		s.r.Reason = why // later states keep theirs: it says what was ordered
+	}
+	return s.save(ctx)
+}
+
+// save stores the state and gives the remediation back.
+func (s *step) save(ctx context.Context) error {
+	if err := s.loop.store.SaveRemediation(ctx, s.loop.o.Owner, s.r, 0); err != nil {
+		return fmt.Errorf("store %s: %w", s.r.Status, err)
+	}
+	s.tell()
+	return nil
+}
+
+// saveOutcome is save for what is known of a call: it is tried for as long as
+// the lease lasts, and once more when the process ends. Should it never work,
+// the stored intent is reconciled.
+func (s *step) saveOutcome(ctx context.Context) error {
+	last := s.r.CallLimit.Add(leaseMargin)
+	var wait time.Duration
+	for ctx.Err() == nil {
+		err := s.save(ctx)
+		if err == nil || errors.Is(err, alerting.ErrLeaseLost) {
+			return err
+		}
+		if wait = backoff(wait, err); s.loop.o.Now().Add(wait).After(last) {
+			return err
+		}
+		s.loop.complain(err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceSave)
+	defer cancel()
+	return s.save(ctx)
+}
+
+// tell logs a stored state that is news: not every look is.
+func (s *step) tell() {
+	if s.told == s.state() {
+		return
+	}
+	s.told = s.state()
+	s.loop.o.Log.Info("remediation", "remediation", s.r.ID, "alert", s.r.AlertID, "container", s.r.Container,
+		"action", s.r.Action, "status", s.r.Status, "reason", s.r.Reason.Code, "detail", s.r.Reason.Detail)
+}
+
+func (s *step) state() string { return string(s.r.Status) + " " + s.r.Reason.Code }
