@@ -101,8 +101,7 @@ func TestAWakeDeliversAtOnceAndIdleCostsNothing(t *testing.T) {
 		key := w.group(1, "ops")
 		stop := w.run()
 		time.Sleep(time.Hour)
-		idle := len(w.store.looks)
-		assert.Equal(w, 1, idle, "one look at the start and none while nothing happens")
+		assert.Len(w, w.store.looked(), 1, "one look at the start and none while nothing happens")
 		w.store.owe(1, 1)
 		w.loop.Wake()
 		synctest.Wait()
@@ -111,19 +110,37 @@ func TestAWakeDeliversAtOnceAndIdleCostsNothing(t *testing.T) {
 	})
 }
 
-func TestAWordThatComesDuringADrainIsNotForgotten(t *testing.T) {
+// A word that is stored after the last claim found nothing, and before the drain
+// has ended, is seen by nobody else.
+func TestAWordThatComesAtTheVeryEndOfADrainIsNotForgotten(t *testing.T) {
 	inWorld(t, 0, func(w *world) {
 		key := w.group(1, "ops")
-		w.robots.Limit(0)
-		stop := w.run()
-		for range 15 {
-			w.robots.Fail(key, wecomtest.Slow(70*time.Millisecond))
+		w.store.owe(1, 1)
+		w.store.emptied = func() {
 			w.store.owe(1, 1)
 			w.loop.Wake()
-			time.Sleep(70 * time.Millisecond) // at the very end of the drain
+			time.Sleep(time.Second) // the pass finds the robot busy
 		}
-		time.Sleep(3 * time.Second)
-		assert.Len(w, w.robots.Messages(key), 15)
+		stop := w.run()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		w.robots.ExpectWithin(w, 0, key, "word 1.")
+		w.robots.ExpectWithin(w, 0, key, "word 2.")
+		stop()
+	})
+}
+
+func TestAStoreWhoseClockIsBehindIsNotAskedWithoutEnd(t *testing.T) {
+	inWorld(t, 0, func(w *world) {
+		key := w.group(1, "ops")
+		w.store.behind = time.Hour
+		w.robots.Fail(key, wecomtest.ErrCode(45009))
+		w.store.owe(1, 1)
+		stop := w.run()
+		time.Sleep(10 * time.Second)
+		assert.LessOrEqual(w, w.store.figure(&w.store.asked), 102)
+		time.Sleep(time.Minute)
+		assert.Len(w, w.robots.Messages(key), 1)
 		stop()
 	})
 }
@@ -278,6 +295,9 @@ func TestTwoGroupsWithOneRobotShareIt(t *testing.T) {
 		w.robots.Fail(key, wecomtest.Slow(100*time.Millisecond), wecomtest.Slow(100*time.Millisecond))
 		assert.Equal(w, delivery.Result{Sent: 10}, w.pass())
 		assert.Equal(w, 1, w.robots.MaxInFlight(key))
+		for id := range 10 {
+			w.robots.ExpectWithin(w, 0, key, fmt.Sprintf("word %d.", id+1))
+		}
 	})
 }
 
@@ -359,7 +379,7 @@ func TestWithTheDatabaseDownTheLoopBacksOffAndResumes(t *testing.T) {
 			w.loop.Wake() // impatience does not help
 		}
 		var at []time.Duration
-		for _, look := range w.store.looks {
+		for _, look := range w.store.looked() {
 			at = append(at, look.Sub(start))
 		}
 		s := time.Second
@@ -390,6 +410,7 @@ func TestATroubleWithOneRobotsRowsHoldsNobodyElse(t *testing.T) {
 			synctest.Wait()
 		}
 		assert.Len(w, w.robots.Messages(good), 10)
+		assert.Equal(w, 4, w.store.figure(&w.store.refused), "after 0, 1, 3 and 7 seconds, although the other is looked at every second")
 		w.store.change(func() { clear(w.store.claimErr) })
 		time.Sleep(10 * time.Second)
 		assert.Len(w, w.robots.Messages(bad), 1)

@@ -17,13 +17,16 @@ type memStore struct {
 	words    []alerting.Notification
 	messages []alerting.Message
 	robots   map[string]*memRobot
-	claims   int
+	asked    int         // claims, whatever came of them
 	looks    []time.Time // calls of Queues
 
 	down      error            // what every call answers
 	settleErr error            // what SettleMessage answers
 	claimErr  map[string]error // by robot
 	slowClaim time.Duration
+	emptied   func()        // called once when a claim found nothing, before it returns
+	behind    time.Duration // how far the store's clock is behind ours
+	refused   int           // claims that ended in an error
 }
 
 type memRobot struct {
@@ -55,6 +58,18 @@ func (s *memStore) change(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f()
+}
+
+func (s *memStore) figure(n *int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return *n
+}
+
+func (s *memStore) looked() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.looks)
 }
 
 func (s *memStore) word(id int64) alerting.Notification {
@@ -123,11 +138,25 @@ func (s *memStore) Suppress(_ context.Context, groups []int64, why alerting.Reas
 }
 
 func (s *memStore) ClaimMessage(_ context.Context, robot string, groups []int64, owner string, lease time.Duration, render func(alerting.Brief) string) (*alerting.Claim, time.Time, error) {
+	claim, next, err := s.claim(robot, groups, owner, lease, render)
+	if emptied := s.emptied; claim == nil && err == nil && emptied != nil {
+		s.emptied = nil
+		emptied()
+	}
+	if !next.IsZero() {
+		next = next.Add(-s.behind)
+	}
+	return claim, next, err
+}
+
+func (s *memStore) claim(robot string, groups []int64, owner string, lease time.Duration, render func(alerting.Brief) string) (*alerting.Claim, time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.down != nil || s.claimErr[robot] != nil {
-		return nil, time.Time{}, cmpErr(s.down, s.claimErr[robot])
+	if err := cmpErr(s.down, s.claimErr[robot]); err != nil {
+		s.refused++
+		return nil, time.Time{}, err
 	}
+	s.asked++
 	now := time.Now()
 	r := s.robots[robot]
 	if r == nil {
@@ -146,7 +175,6 @@ func (s *memStore) ClaimMessage(_ context.Context, robot string, groups []int64,
 		return nil, slot, nil
 	}
 	w := &s.words[i]
-	s.claims++
 	m := alerting.Message{
 		ID: int64(len(s.messages) + 1), Robot: robot, GroupID: w.GroupID, Status: alerting.Sending,
 		Content: render(alerting.Brief{Notification: *w}), SentAt: now, SlotUntil: now.Add(lease + alerting.SlotLife),
