@@ -213,6 +213,13 @@ func TestAccepted(t *testing.T) {
 			assert.Equal(t, "http://"+host+":8099/send?key=k", cfg.Webhook.Reveal())
 		}
 	})
+	t.Run("a robot's host with and without its port", func(t *testing.T) {
+		for _, allowed := range []string{"qyapi.weixin.qq.com", "qyapi.weixin.qq.com:443", "other.example,QYAPI.weixin.qq.com"} {
+			load(t, env{"WECHAT_WEBHOOK_URL": "https://qyapi.weixin.qq.com/send?key=k", "WECHAT_ALLOWED_HOSTS": allowed})
+		}
+		names := refused(t, env{"WECHAT_WEBHOOK_URL": "https://qyapi.weixin.qq.com/send?key=k", "WECHAT_ALLOWED_HOSTS": "qyapi.weixin.qq.com:8443"})
+		assert.Equal(t, []string{"WECHAT_WEBHOOK_URL"}, names)
+	})
 	t.Run("MySQL by socket and by IPv6", func(t *testing.T) {
 		for _, host := range []string{"/run/mysqld/mysqld.sock", "::1", "[2001:db8::1]", "10.0.0.1"} {
 			cfg := load(t, env{"MYSQL_HOST": host, "MYSQL_USER": "u", "MYSQL_DATABASE": "d"})

@@ -141,14 +141,27 @@ func (p *problems) webhook(name, value string, allowed []string) alerting.Secret
 		p.add(name, "必须是企业微信机器人的 https 地址", "must be the https address of a WeCom robot")
 		return ""
 	}
-	listed := slices.Contains(allowed, strings.ToLower(u.Host)) || slices.Contains(allowed, strings.ToLower(u.Hostname()))
-	if !listed {
+	if !slices.ContainsFunc(allowed, func(entry string) bool { return admits(entry, u) }) {
 		p.add(name, "主机不在 WECHAT_ALLOWED_HOSTS 中", "its host is not one of WECHAT_ALLOWED_HOSTS")
 	}
 	if u.Scheme == "http" && !loopback(u.Hostname()) {
 		p.add(name, "必须使用 https（只有本机地址可以用 http）", "must be https (plain http is for loopback hosts)")
 	}
 	return alerting.Secret(value)
+}
+
+// admits tells whether an allowed host is the one of a URL; without a port it
+// stands for every port.
+func admits(entry string, u *url.URL) bool {
+	host, port, err := net.SplitHostPort(entry)
+	if err != nil {
+		host, port = entry, ""
+	}
+	actual := u.Port()
+	if actual == "" {
+		actual = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return strings.Trim(host, "[]") == strings.ToLower(u.Hostname()) && (port == "" || port == actual)
 }
 
 func loopback(host string) bool {

@@ -1,0 +1,77 @@
+# Trade Monitor. `make help` lists what there is.
+#
+# Tools are run by `go run tool@version`, so that everyone has the same ones and
+# nothing needs to be installed beside Go.
+
+SHELL       := /bin/bash
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BINARY      := bin/trade-monitor
+SMALL       := -trimpath -ldflags "-s -w"
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## build and start the service (settings: .env)
+	./$(BINARY)
+
+# No cgo: the binary is static, and a C compiler is only needed for the tests.
+.PHONY: build
+build: ## build bin/trade-monitor
+	CGO_ENABLED=0 go build $(SMALL) -o $(BINARY) ./local
+
+# The tests talk to real engines outside the process, which the test cache does
+# not see: -count=1 keeps a pass of yesterday from standing for one of today.
+# The race detector needs cgo. vet has its own step, so `go test` leaves it out.
+.PHONY: test
+test: setup check ## run all tests on real parts (as root on Debian it installs them)
+	CGO_ENABLED=1 go test -race -count=1 -vet=off -p 2 -timeout 15m ./...
+
+.PHONY: setup
+setup:
+	@scripts/test-setup.sh
+
+.PHONY: demo
+demo: setup ## show a stalled service being told about and healed (needs Docker)
+	go run ./local/demo
+
+.PHONY: bench
+bench: build ## measure against a bare net/http server
+	go run ./local/bench
+
+# check is what both test and lint begin with.
+.PHONY: check
+check:
+	@unformatted=$$(gofmt -l .) || exit 1; \
+	if [ -n "$$unformatted" ]; then printf 'not formatted, run make fmt:\n%s\n' "$$unformatted" >&2; exit 1; fi
+	go vet ./...
+
+.PHONY: lint
+lint: check ## gofmt, go vet and staticcheck (exceptions: staticcheck.conf)
+	go run $(STATICCHECK) ./...
+
+.PHONY: fmt
+fmt: ## format all Go files
+	gofmt -w .
+
+# --- AWS Lambda -------------------------------------------------------------
+# `sam build` calls build-<LogicalId> with ARTIFACTS_DIR set (BuildMethod:
+# makefile); without it the same binaries go to build/<LogicalId>/bootstrap.
+
+FUNCTIONS := NotifyFunction AlertsFunction HandleFunction DeliverFunction
+
+build-NotifyFunction:  FUNCTION := notify
+build-AlertsFunction:  FUNCTION := alerts
+build-HandleFunction:  FUNCTION := handle
+build-DeliverFunction: FUNCTION := deliver
+
+.PHONY: $(FUNCTIONS:%=build-%)
+$(FUNCTIONS:%=build-%): build-%:
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -tags lambda.norpc $(SMALL) \
+		-o "$(or $(ARTIFACTS_DIR),build/$*)/bootstrap" ./functions/$(FUNCTION)/lambda
+
+.PHONY: lambda
+lambda: $(FUNCTIONS:%=build-%) ## build the four functions for AWS Lambda
