@@ -51,12 +51,17 @@ type knownToken struct {
 	hash   [sha256.Size]byte
 }
 
-// NewAuth checks and takes the tokens. anonymous are the scopes without a
-// token; nil means all of them while there are no tokens, else none.
-func NewAuth(tokens []Token, anonymous []string) (*Auth, error) {
+// NewAuth checks and takes the tokens, of Token or of a type that is like it.
+// anonymous are the scopes without a token, as given: none when empty.
+func NewAuth[T ~struct {
+	Name   string
+	Scopes []string
+	Secret alerting.Secret
+}](tokens []T, anonymous []string) (*Auth, error) {
 	var problems []error
 	auth := &Auth{}
-	for i, t := range tokens {
+	for i, given := range tokens {
+		t := Token(given)
 		scopes, err := parseScopes(t.Scopes)
 		switch {
 		case t.Name == "" || t.Name == Anonymous:
@@ -79,9 +84,6 @@ func NewAuth(tokens []Token, anonymous []string) (*Auth, error) {
 		problems = append(problems, fmt.Errorf("anonymous: %w", err))
 	}
 	auth.anonymous = scopes
-	if anonymous == nil && len(tokens) == 0 {
-		auth.anonymous = Scopes
-	}
 	return auth, errors.Join(problems...)
 }
 

@@ -21,6 +21,8 @@ func auth(t *testing.T, anonymous []string, tokens ...httpapi.Token) *httpapi.Au
 }
 
 var (
+	everything = []string{"read", "notify", "operate"}
+
 	grafana = httpapi.Token{Name: "grafana", Scopes: []string{"read"}, Secret: "r-secret"}
 	oncall  = httpapi.Token{Name: "oncall", Scopes: []string{"read", "operate"}, Secret: "o-secret"}
 )
@@ -32,8 +34,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 		header string
 		status int
 	}{
-		"no tokens: everybody":                     {auth(t, nil), "POST", "", 200},
-		"no tokens: a left-over header is ignored": {auth(t, nil), "POST", "Bearer old", 200},
+		"no authentication: everybody":             {nil, "POST", "", 200},
+		"no tokens: anonymous as given":            {auth(t, everything), "POST", "", 200},
+		"no tokens: a left-over header is ignored": {auth(t, everything), "POST", "Bearer old", 200},
 		"tokens: nobody without one":               {auth(t, nil, oncall), "GET", "", 401},
 		"the right token":                          {auth(t, nil, grafana, oncall), "POST", "Bearer o-secret", 200},
 		"any case of the scheme":                   {auth(t, nil, oncall), "POST", "bearer o-secret", 200},
@@ -44,7 +47,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		"another scheme":                           {auth(t, nil, oncall), "POST", "Basic o-secret", 401},
 		"anonymous may read":                       {auth(t, []string{"read"}, oncall), "GET", "", 200},
 		"anonymous may only read":                  {auth(t, []string{"read"}, oncall), "POST", "", 401},
-		"anonymous switched off without tokens":    {auth(t, []string{}), "GET", "", 401},
+		"anonymous switched off without tokens":    {auth(t, nil), "GET", "", 401},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,40 @@
+// Command lambda delivers on a schedule on AWS Lambda: one pass per tick.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"os"
+	"time"
+	_ "time/tzdata" // the runtime image has no time zones
+
+	"trade-monitor/shared/alerting"
+	"trade-monitor/shared/config"
+	"trade-monitor/shared/delivery"
+	"trade-monitor/shared/lambdahttp"
+	"trade-monitor/shared/store/mysql"
+	"trade-monitor/shared/wecom"
+)
+
+func main() { lambdahttp.StartScheduled(setup) }
+
+func setup(log *slog.Logger) (lambdahttp.Pass, error) {
+	cfg, err := config.Load(context.Background(), os.LookupEnv)
+	if err == nil && !cfg.MySQL.Configured() {
+		err = errors.New("MYSQL_HOST is needed on Lambda")
+	}
+	if err != nil {
+		return nil, err
+	}
+	my := cfg.MySQL
+	db, err := mysql.Open(mysql.Options{Host: my.Host, Port: my.Port, User: my.User, Password: my.Password,
+		Database: my.Database, TLS: my.TLS, Location: cfg.Location, Policy: cfg.Policy, Log: log})
+	how := wecom.RenderOptions{Language: cfg.Language, Location: cfg.Location, PublicURL: cfg.PublicURL}
+	render := func(b alerting.Brief) string { return wecom.Render(b, how, time.Now()) }
+	webhook := func() alerting.Secret { return cfg.Webhook }
+	loop := delivery.New(db, wecom.New(wecom.Options{AllowedHosts: cfg.AllowedHosts}),
+		delivery.Options{Owner: rand.Text(), Fallback: webhook, Render: render, Log: log})
+	return func(ctx context.Context) error { _, err := loop.RunOnce(ctx); return err }, err
+}
