@@ -196,7 +196,7 @@ func (r Remediation) Reconcile(e Evidence, now time.Time) Step {
 		return end(UnknownOutcome, Reason{Code: "no_container", Detail: r.Container})
 	case c.ID != r.ContainerID:
 		return end(UnknownOutcome, Reason{Code: "container_changed"})
-	case c.StartedAt.After(r.StartedBefore):
+	case !c.StartedAt.Equal(r.StartedBefore): // not After: a clock may have been set back
 		return Step{Do: StepVerify}
 	case !e.SameBoot:
 		return end(UnknownOutcome, Reason{Code: "engine_restarted"})

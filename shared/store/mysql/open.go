@@ -184,3 +184,6 @@ func Hopeless(err error) bool {
 	}
 	return false
 }
+
+// Away tells whether an error means that the server cannot be reached now.
+func Away(err error) bool { return kind(err) == store.Unreachable && !Hopeless(err) }

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"trade-monitor/shared/alerting"
+)
+
+// admitted is the policy in force: the configured one, with the containers that
+// carry the label added to the allow-list.
+type admitted struct {
+	base    alerting.Policy
+	current atomic.Pointer[alerting.Policy]
+}
+
+func newAdmitted(base alerting.Policy) *admitted {
+	a := &admitted{base: base}
+	a.current.Store(&base)
+	return a
+}
+
+// policy is what decisions are made by.
+func (a *admitted) policy() alerting.Policy { return *a.current.Load() }
+
+// labels tells which containers carry trade-monitor.restart=true.
+type labels interface {
+	Labelled(ctx context.Context) ([]string, error)
+}
+
+// labelInterval is how soon a newly labelled container is admitted.
+const labelInterval = 30 * time.Second
+
+// follow keeps the allow-list in step with the engine until ctx ends. An engine
+// that is away leaves the list as it was.
+func (a *admitted) follow(ctx context.Context, engine labels, log *slog.Logger) error {
+	for {
+		if err := a.refresh(ctx, engine); err != nil && ctx.Err() == nil {
+			log.Debug("labels of containers cannot be read", "error", err)
+		}
+		select {
+		case <-time.After(labelInterval):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (a *admitted) refresh(ctx context.Context, engine labels) error {
+	names, err := engine.Labelled(ctx)
+	if err != nil {
+		return err
+	}
+	next := a.base
+	next.Containers = slices.Concat(a.base.Containers, names)
+	slices.Sort(next.Containers)
+	next.Containers = slices.Compact(next.Containers)
+	a.current.Store(&next)
+	return nil
+}

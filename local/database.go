@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"trade-monitor/shared/alerting"
+	"trade-monitor/shared/config"
+	"trade-monitor/shared/store"
+	"trade-monitor/shared/store/mysql"
+	"trade-monitor/shared/store/sqlite"
+)
+
+// database is the open store and how it is made ready.
+type database struct {
+	*store.Store
+	close func() error
+	// prepare migrates it and gives back what this process left leased when it
+	// last ended. It returns only when that is done or can never be.
+	prepare func(ctx context.Context) error
+	// poll is how often the loops look for what other processes left; 0: no
+	// other process can.
+	poll time.Duration
+}
+
+// setup is what a store needs to know about us.
+type setup struct {
+	policy   func() alerting.Policy
+	onCommit func(store.Commit)
+	log      *slog.Logger
+}
+
+func openDatabase(ctx context.Context, cfg config.Config, owner string, o setup) (database, error) {
+	if cfg.MySQL.Configured() {
+		return openMySQL(cfg, owner, o)
+	}
+	db, err := sqlite.Open(ctx, sqlite.Options{Dir: cfg.DataDir, Location: cfg.Location, Policy: o.policy, OnCommit: o.onCommit, Log: o.log})
+	if err != nil {
+		return database{}, err
+	}
+	return database{
+		Store: db.Store,
+		close: db.Close,
+		// The folder's lock says that we are alone: every lease is stale.
+		prepare: func(ctx context.Context) error { return db.ReleaseLeases(ctx, "") },
+	}, nil
+}
+
+func mysqlOptions(cfg config.Config, o setup) mysql.Options {
+	return mysql.Options{
+		Host: cfg.MySQL.Host, Port: cfg.MySQL.Port, User: cfg.MySQL.User, Password: cfg.MySQL.Password, Database: cfg.MySQL.Database, TLS: cfg.MySQL.TLS,
+		Location: cfg.Location, Policy: o.policy, OnCommit: o.onCommit, Log: o.log,
+	}
+}
+
+func openMySQL(cfg config.Config, owner string, o setup) (database, error) {
+	options := mysqlOptions(cfg, o)
+	db, err := mysql.Open(options)
+	if err != nil {
+		return database{}, err
+	}
+	prepare := func(ctx context.Context) error {
+		return untilReachable(ctx, o.log, func() error {
+			if err := migrateMySQL(ctx, options, o.log); err != nil {
+				return err
+			}
+			return db.ReleaseLeases(ctx, owner)
+		})
+	}
+	return database{Store: db, close: db.Close, prepare: prepare, poll: time.Second}, nil
+}
+
+func migrateMySQL(ctx context.Context, options mysql.Options, log *slog.Logger) error {
+	raw, err := mysql.OpenDB(options)
+	if err != nil {
+		return err
+	}
+	defer raw.Close()
+	return mysql.Migrate(ctx, raw, log)
+}
+
+// untilReachable repeats try while the database is only away. What waiting
+// cannot mend is returned.
+func untilReachable(ctx context.Context, log *slog.Logger, try func() error) error {
+	for wait := 500 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		err := try()
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return err
+		case mysql.Hopeless(err):
+			return fmt.Errorf("数据库拒绝连接，请检查 MYSQL_USER、MYSQL_PASSWORD 和 MYSQL_DATABASE (the database refuses us): %w", err)
+		case !mysql.Away(err) && !errors.Is(err, alerting.ErrUnavailable):
+			return err
+		}
+		log.Warn("数据库不可达，稍后重试 (the database cannot be reached; trying again)", "in", wait, "error", err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func initDB(ctx context.Context, a app) error {
+	log := slog.New(slog.NewTextHandler(a.stdout, nil))
+	o := setup{policy: a.cfg.Policy, log: log}
+	where := "SQLite " + a.cfg.DataDir
+	if a.cfg.MySQL.Configured() {
+		where = fmt.Sprintf("MySQL %s/%s", a.cfg.MySQL.Host, a.cfg.MySQL.Database)
+		if err := migrateMySQL(ctx, mysqlOptions(a.cfg, o), log); err != nil {
+			return err
+		}
+	} else {
+		db, err := openDatabase(ctx, a.cfg, "", o)
+		if err != nil {
+			return err
+		}
+		if err := db.close(); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(a.stdout, "数据库已就绪 (the database is ready): %s\n", where)
+	return err
+}
+
+// ownerName names this process in leases: the same after a restart on the same
+// host and port, so that it takes back at once what it left.
+func ownerName(cfg config.Config) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s:%d", host, cfg.Port)
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"trade-monitor/shared/httpapi"
+)
+
+// health answers /healthz and /readyz.
+type health struct {
+	loops  *loops
+	db     interface{ Ready(context.Context) error }
+	docker interface{ Ping(context.Context) error } // nil: remediation is off
+}
+
+// report is the body of both.
+type report struct {
+	Status   string   `json:"status"` // ok, degraded or failing
+	Failing  []string `json:"failing,omitempty"`
+	Degraded []string `json:"degraded,omitempty"`
+}
+
+// pingTime bounds each question that a probe asks.
+const pingTime = 1500 * time.Millisecond
+
+// alive says yes while every loop runs.
+func (h health) alive(w http.ResponseWriter, r *http.Request) error {
+	return answer(w, report{Failing: h.loops.dead()})
+}
+
+// ready says yes while an event can be committed. Docker away is no reason to
+// be taken out: events are recorded and people told all the same.
+func (h health) ready(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), pingTime)
+	defer cancel()
+	docker := make(chan error, 1)
+	go func() {
+		if h.docker == nil {
+			docker <- nil
+			return
+		}
+		docker <- h.docker.Ping(ctx)
+	}()
+	var rep report
+	if h.db.Ready(ctx) != nil {
+		rep.Failing = append(rep.Failing, "数据库不可达 (the database cannot be reached)")
+	}
+	if <-docker != nil {
+		rep.Degraded = append(rep.Degraded, "Docker 不可达，无法重启容器 (Docker cannot be reached; no container can be restarted)")
+	}
+	return answer(w, rep)
+}
+
+func answer(w http.ResponseWriter, rep report) error {
+	status := http.StatusOK
+	switch {
+	case len(rep.Failing) > 0:
+		rep.Status, status = "failing", http.StatusServiceUnavailable
+	case len(rep.Degraded) > 0:
+		rep.Status = "degraded"
+	default:
+		rep.Status = "ok"
+	}
+	return httpapi.Write(w, status, rep)
+}
+
+// healthcheck is the command: it asks the service on this machine.
+func healthcheck(ctx context.Context, a app) error {
+	host := a.cfg.ListenHost
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	address := net.JoinHostPort(host, strconv.Itoa(a.cfg.Port))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("%s 没有应答 (does not answer): %w", address, err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: HTTP %d", address, res.StatusCode)
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"gopkg.in/natefinch/lumberjack.v2"
+
+	"trade-monitor/shared/alerting"
+)
+
+// journal writes alert.log: one readable line for each thing that happened to
+// an alert. It never makes a commit wait: lines are gathered and written by a
+// goroutine of its own.
+type journal struct {
+	out      io.WriteCloser
+	language alerting.Language
+	location *time.Location
+	log      *slog.Logger
+
+	mu      sync.Mutex
+	waiting []alerting.Happening
+	wake    chan struct{}
+	done    chan struct{}
+}
+
+// Sizes of alert.log: it is rotated at 20 MB, and 5 old files are kept.
+const (
+	journalMegabytes = 20
+	journalBackups   = 5
+)
+
+func openJournal(dir string, language alerting.Language, location *time.Location, log *slog.Logger) *journal {
+	j := &journal{
+		out:      &lumberjack.Logger{Filename: filepath.Join(dir, "alert.log"), MaxSize: journalMegabytes, MaxBackups: journalBackups},
+		language: language, location: location, log: log,
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	go j.write()
+	return j
+}
+
+// note takes what a commit did over.
+func (j *journal) note(happened []alerting.Happening) {
+	if len(happened) == 0 {
+		return
+	}
+	j.mu.Lock()
+	j.waiting = append(j.waiting, happened...)
+	j.mu.Unlock()
+	select {
+	case j.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Close writes what waits and closes the file.
+func (j *journal) Close() error {
+	close(j.wake)
+	<-j.done
+	return j.out.Close()
+}
+
+func (j *journal) write() {
+	defer close(j.done)
+	failed := false
+	for open := true; open; {
+		_, open = <-j.wake
+		j.mu.Lock()
+		happened := j.waiting
+		j.waiting = nil
+		j.mu.Unlock()
+		var lines bytes.Buffer
+		for _, h := range happened {
+			lines.WriteString(j.line(h))
+		}
+		if lines.Len() == 0 {
+			continue
+		}
+		_, err := j.out.Write(lines.Bytes())
+		if err != nil && !failed {
+			j.log.Error("alert.log 无法写入 (cannot be written)", "error", err)
+		}
+		failed = err != nil
+	}
+}
+
+// line is one line: when, which alert, what it is about, and what happened.
+func (j *journal) line(h alerting.Happening) string {
+	a, d := h.Alert, h.Decision
+	text := fmt.Sprintf("%s #%d %s %s %s %s | %s | %s",
+		d.LastAt.In(j.location).Format("2006-01-02 15:04:05.000"), a.ID, a.Status, a.Severity, a.Type, a.Service, a.Title, d.Text(j.language))
+	return strings.ReplaceAll(text, "\n", " ") + "\n"
+}

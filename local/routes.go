@@ -1,0 +1,40 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+
+	"trade-monitor/functions/alerts"
+	"trade-monitor/functions/handle"
+	"trade-monitor/functions/notify"
+	"trade-monitor/shared/config"
+	"trade-monitor/shared/httpapi"
+)
+
+// routes is every path that the service answers: those of the functions, and
+// its own.
+func routes(cfg config.Config, db database, h health, m *metrics) []httpapi.Route {
+	all := notify.New(db, notify.Options{Language: cfg.Language, Location: cfg.Location}).Routes()
+	all = append(all, alerts.New(db, alerts.Options{Language: cfg.Language, Location: cfg.Location}).Routes()...)
+	all = append(all, handle.New(db, handle.Options{Language: cfg.Language, Location: cfg.Location}).Routes()...)
+	return append(all,
+		httpapi.Route{Method: http.MethodGet, Pattern: "/healthz", Scope: httpapi.Public, Handler: h.alive},
+		httpapi.Route{Method: http.MethodGet, Pattern: "/readyz", Scope: httpapi.Public, Handler: h.ready},
+		httpapi.Route{Method: http.MethodGet, Pattern: "/metrics", Scope: httpapi.Public, Handler: httpapi.Plain(m.handler())},
+		httpapi.Route{Method: http.MethodGet, Pattern: "/openapi.yaml", Scope: httpapi.Public, Handler: contract},
+	)
+}
+
+func contract(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "application/yaml; charset=utf-8")
+	_, err := w.Write(httpapi.OpenAPI)
+	return err
+}
+
+func handler(cfg config.Config, db database, h health, m *metrics, log *slog.Logger) (http.Handler, error) {
+	auth, err := httpapi.NewAuth(cfg.Tokens, cfg.Anonymous)
+	if err != nil {
+		return nil, err
+	}
+	return httpapi.Mount(httpapi.Options{Log: log, Auth: auth, Observe: m.request}, routes(cfg, db, h, m)...), nil
+}

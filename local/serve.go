@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"trade-monitor/shared/alerting"
+	"trade-monitor/shared/config"
+	"trade-monitor/shared/delivery"
+	"trade-monitor/shared/docker"
+	"trade-monitor/shared/remedy"
+	"trade-monitor/shared/store"
+	"trade-monitor/shared/wecom"
+)
+
+// How long a stop takes at most: requests under way, then what the loops have
+// in flight.
+const (
+	stopRequests = 4 * time.Second
+	stopLoops    = 10 * time.Second
+)
+
+// service is everything that serve runs.
+type service struct {
+	cfg     config.Config
+	log     *slog.Logger
+	db      database
+	owner   string
+	journal *journal
+	loops   *loops
+	server  *http.Server
+}
+
+// serve mounts all functions and runs the loops until ctx ends, then stops in
+// order: no new requests, nothing left in flight, no lease left behind.
+func serve(ctx context.Context, a app) (err error) {
+	s := &service{cfg: a.cfg, log: newLog(a.cfg, a.stderr), owner: ownerName(a.cfg)}
+	slog.SetDefault(s.log)
+	if err := s.assemble(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	listener, err := net.Listen("tcp", net.JoinHostPort(a.cfg.ListenHost, strconv.Itoa(a.cfg.Port)))
+	if err != nil {
+		return fmt.Errorf("PORT: %w", err)
+	}
+	s.announce(a.stdout, listener.Addr())
+	served := make(chan error, 1)
+	go func() { served <- s.server.Serve(listener) }()
+
+	prepared := make(chan error, 1)
+	preparing, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	go func() { prepared <- s.db.prepare(preparing) }()
+	for {
+		select {
+		case err := <-prepared:
+			if err != nil && ctx.Err() == nil {
+				return errors.Join(err, s.stop())
+			}
+			if err == nil {
+				s.loops.start(ctx)
+			}
+			prepared = nil
+		case err := <-served:
+			return errors.Join(err, s.stop())
+		case <-ctx.Done():
+			s.log.Info("正在停止 (stopping)")
+			return s.stop()
+		}
+	}
+}
+
+func newLog(cfg config.Config, w io.Writer) *slog.Logger {
+	if cfg.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, nil))
+	}
+	return slog.New(slog.NewTextHandler(w, nil))
+}
+
+// assemble makes the parts and joins them.
+func (s *service) assemble(ctx context.Context) error {
+	policy := newAdmitted(s.cfg.Policy())
+	metrics := newMetrics()
+	s.journal = openJournal(s.cfg.LogDir, s.cfg.Language, s.cfg.Location, s.log)
+	wakes := &wakes{note: func(c store.Commit) {
+		s.journal.note(c.Happenings)
+		metrics.committed(c)
+	}}
+	engine, err := docker.Open(s.cfg.DockerHost)
+	if err != nil {
+		return errors.Join(err, s.journal.Close())
+	}
+	if s.db, err = openDatabase(ctx, s.cfg, s.owner, setup{policy: policy.policy, onCommit: wakes.commit, log: s.log}); err != nil {
+		return errors.Join(err, s.journal.Close())
+	}
+	words := s.delivery(policy)
+	remedies := remedy.New(s.db, engine, engine, remedy.Options{Owner: s.owner, Policy: policy.policy, Log: s.log, Poll: s.db.poll})
+	wakes.words, wakes.remedies = words.Wake, remedies.Wake
+	s.loops = newLoops(s.log,
+		loop{"delivery", words.Run},
+		loop{"remedy", remedies.Run},
+		loop{"labels", func(ctx context.Context) error { return policy.follow(ctx, engine, s.log) }},
+		loop{"recount", repeat(time.Hour, s.log, "recount", s.db.Recount)},
+		loop{"forget", repeat(time.Hour, s.log, "forget", s.db.ForgetAnswers)},
+	)
+	metrics.watch(s.db, s.loops)
+	h := health{loops: s.loops, db: s.db}
+	if s.cfg.Mode != alerting.Off {
+		h.docker = engine
+	}
+	return s.listenTo(h, metrics)
+}
+
+func (s *service) delivery(policy *admitted) *delivery.Loop {
+	client := wecom.New(wecom.Options{AllowedHosts: s.cfg.AllowedHosts})
+	render := wecom.RenderOptions{Language: s.cfg.Language, Location: s.cfg.Location, PublicURL: s.cfg.PublicURL}
+	return delivery.New(s.db, client, delivery.Options{
+		Owner: s.owner, Log: s.log, Poll: s.db.poll,
+		Fallback: func() alerting.Secret { return policy.policy().Fallback },
+		Render:   func(b alerting.Brief) string { return wecom.Render(b, render, time.Now()) },
+	})
+}
+
+// listenTo makes the server. Its limits bound what a slow or hostile client
+// can hold.
+func (s *service) listenTo(h health, m *metrics) error {
+	handler, err := handler(s.cfg, s.db, h, m, s.log)
+	if err != nil {
+		return errors.Join(err, s.close())
+	}
+	s.server = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// announce prints what is in force, for the person who started it.
+func (s *service) announce(w io.Writer, at net.Addr) {
+	database := "SQLite " + s.cfg.DataDir
+	if s.cfg.MySQL.Configured() {
+		database = fmt.Sprintf("MySQL %s:%d/%s", s.cfg.MySQL.Host, s.cfg.MySQL.Port, s.cfg.MySQL.Database)
+	}
+	robot := "已配置 (configured)"
+	if alerting.Placeholder(s.cfg.Webhook) {
+		robot = "未配置 (not configured)"
+	}
+	fmt.Fprintf(w, "Trade Monitor %s\n", version())
+	for _, line := range [][2]string{
+		{"监听 (listening)", "http://" + at.String()},
+		{"数据库 (database)", database},
+		{"机器人 (WECHAT_WEBHOOK_URL)", robot},
+		{"自动处置 (remediation)", fmt.Sprintf("%s %v", s.cfg.Mode, s.cfg.Containers)},
+		{"日志 (alert.log)", s.cfg.LogDir},
+	} {
+		fmt.Fprintf(w, "  %s: %s\n", line[0], line[1])
+	}
+}
+
+// stop ends requests, then the loops, then gives the leases back.
+func (s *service) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopRequests)
+	defer cancel()
+	err := s.server.Shutdown(ctx)
+	ctx, cancel = context.WithTimeout(context.Background(), stopLoops)
+	defer cancel()
+	err = errors.Join(err, s.loops.stop(ctx))
+	if s.loops.started.Load() {
+		err = errors.Join(err, s.db.ReleaseLeases(ctx, s.owner))
+	}
+	if err != nil {
+		s.log.Warn("未能完全停止 (not everything could be ended in order)", "error", err)
+	}
+	return nil
+}
+
+func (s *service) close() error {
+	return errors.Join(s.db.close(), s.journal.Close())
+}
