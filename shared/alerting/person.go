@@ -62,14 +62,18 @@ func Settle(a Alert, r Remediation, p *Policy, groups []Group, now time.Time) Ch
 		c.Decision = a.append(d, now)
 		return c
 	}
+	before := a.ActionTaken
 	a.ActionTaken = clip(r.Describe(p.Language)+p.Language.Pick("：", ": ")+r.Verdict(p.Language, now), MaxActionTaken)
 	if r.Status == Succeeded && a.Active() {
 		a.finish(now)
 	}
 	audience := Audience(groups, p.Fallback, a.Type)
-	if len(audience) == 0 {
+	switch {
+	case len(audience) == 0:
 		d.Word = Reason{Code: "no_group"}
-	} else {
+	case r.Status == Skipped && a.ActionTaken == before:
+		d.Word = Reason{Code: "said_before"}
+	default:
 		c.owe(audience, Outcome, now)
 		d.Word = Reason{Code: "told", Detail: names(audience)}
 	}
@@ -89,6 +93,9 @@ func (r *Remediation) Verdict(lang Language, now time.Time) string {
 	case Failed, UnknownOutcome:
 		return lang.Pick("未恢复，请处理："+why, "NOT recovered, please act: "+why)
 	case Skipped:
+		if r.Action == Start {
+			return lang.Pick("未启动："+why, "not started: "+why)
+		}
 		return lang.Pick("未重启："+why, "not restarted: "+why)
 	case Requested:
 		return lang.Pick("已安排", "requested")

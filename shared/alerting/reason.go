@@ -26,7 +26,7 @@ func (l Language) Pick(zh, en string) string {
 // its sentence needs for people.
 type Reason struct {
 	Code   string
-	Detail string    // a name, a number or a cause
+	Detail string    // a name, a cause, or a length of time such as 1m30s
 	Until  time.Time // when the reason ends by itself; zero: it does not
 }
 
@@ -45,12 +45,13 @@ var reasonWords = map[string][2]string{
 
 	// Why nobody was told.
 	"no_group":      {"没有匹配的启用群，也未配置 WECHAT_WEBHOOK_URL", "no enabled group matches and WECHAT_WEBHOOK_URL is not set"},
-	"repeat_wait":   {"同一告警持续中，{left} 后再次提醒", "the same alert goes on; next reminder in {left}"},
+	"repeat_wait":   {"同一告警持续中，{left}后再次提醒", "the same alert goes on; next reminder in {left}"},
 	"group_gone":    {"群配置已删除或停用", "the group was deleted or disabled"},
 	"not_opened":    {"没有对应的未恢复告警", "nothing was open"},
 	"was_not_told":  {"该群未收到过此告警", "this group was never told of the alert"},
 	"bad_words":     {"企业微信拒绝了消息内容：{}", "WeCom refused the content: {}"},
 	"robot_busy":    {"机器人暂时不可用：{}", "the robot cannot be reached now: {}"},
+	"said_before":   {"与上次相同，不再通知", "the same as before; not told again"},
 	"process_ended": {"进程在发送途中退出，结果未知", "the process ended while sending; outcome unknown"},
 
 	"robot_rate_limit": {"机器人超过频率限制，暂停发送：{}", "the robot is over its rate and pauses: {}"},
@@ -63,9 +64,9 @@ var reasonWords = map[string][2]string{
 	"bad_target":        {"服务名不是合法的容器名", "the service name is not a container name"},
 	"not_allowed":       {"容器 {} 不在允许重启的名单中", "container {} is not on the allow-list"},
 	"ourselves":         {"{} 是 Trade Monitor 自己", "{} is Trade Monitor itself"},
-	"under_way":         {"对 {} 的处置正在进行，{left} 内不再重启", "{} is being put right already; no further restart within {left}"},
+	"under_way":         {"对 {} 的处置正在进行，{left}内不再重启", "{} is being put right already; no further restart within {left}"},
 	"cooldown":          {"冷却中，还剩 {left}", "cooling down, {left} left"},
-	"budget":            {"{}，熔断，请人工处理（{left} 后自动恢复）", "{}: breaker open, a person is needed (re-armed in {left})"},
+	"budget":            {"容器 {} 的重启次数已用完（熔断），请人工处理，{left}后自动恢复", "the restarts of {} are used up (breaker open): a person is needed; re-armed in {left}"},
 	"symptom_gone":      {"冷却结束时症状已消失", "the symptom was gone when the cooldown ended"},
 	"no_container":      {"容器 {} 不存在", "there is no container {}"},
 	"not_running":       {"容器 {} 未在运行，不自动启动", "container {} is not running and is not started by itself"},
@@ -76,10 +77,10 @@ var reasonWords = map[string][2]string{
 	"container_changed": {"容器在处置期间被重建", "the container was recreated meanwhile"},
 
 	// What a remediation came to.
-	"stable":           {"容器已重启并稳定运行 {}", "the container was restarted and has been stable for {}"},
-	"healthy":          {"容器已重启，健康检查通过（{}）", "the container was restarted and is healthy ({})"},
-	"not_stable":       {"重启后未能稳定运行：{}", "not stable after the restart: {}"},
-	"unhealthy":        {"重启后健康检查未通过：{}", "the health check fails after the restart: {}"},
+	"stable":           {"容器已稳定运行 {}", "the container has been running stably for {}"},
+	"healthy":          {"容器健康检查通过（{}）", "the container is healthy ({})"},
+	"not_stable":       {"未能稳定运行：{}", "it does not stay up: {}"},
+	"unhealthy":        {"健康检查未通过：{}", "the health check fails: {}"},
 	"call_timeout":     {"重启命令超时，结果未知：{}", "the restart call timed out; outcome unknown: {}"},
 	"symptom_returned": {"重启后 {} 内同样的症状再次出现", "the same symptom came back within {} of the restart"},
 
@@ -108,7 +109,11 @@ func (r Reason) Text(lang Language, now time.Time) string {
 	if !r.Until.IsZero() && !now.IsZero() && r.Until.After(now) {
 		left = r.Until.Sub(now)
 	}
-	return strings.NewReplacer("{left}", lang.Duration(left), "{}", r.Detail).Replace(lang.Pick(words[0], words[1]))
+	detail := r.Detail
+	if span, err := time.ParseDuration(detail); err == nil {
+		detail = lang.Duration(span)
+	}
+	return strings.NewReplacer("{left}", lang.Duration(left), "{}", detail).Replace(lang.Pick(words[0], words[1]))
 }
 
 // Duration writes a length of time as people say it, to the second.

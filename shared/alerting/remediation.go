@@ -68,6 +68,7 @@ func (r *Remediation) Pending() bool {
 type Ledger struct {
 	Active   *Remediation
 	Restarts []time.Time
+	Tried    time.Time    // when the engine's facts last forbade a requested one
 	Last     *Remediation // the newest that ended SUCCEEDED or FAILED
 }
 
@@ -96,14 +97,16 @@ func (l Ledger) Hold(container string, g Guard, manual bool, now time.Time) Reas
 		}
 	}
 	if len(within) >= g.Budget {
-		return Reason{
-			Code:   "budget",
-			Detail: fmt.Sprintf("%s: %d/%s", container, len(within), English.Duration(g.Per)),
-			Until:  within[len(within)-g.Budget].Add(g.Per),
-		}
+		return Reason{Code: "budget", Detail: container, Until: within[len(within)-g.Budget].Add(g.Per)}
 	}
-	if n := len(within); n > 0 && now.Sub(within[n-1]) < g.Cooldown {
-		return Reason{Code: "cooldown", Detail: container, Until: within[n-1].Add(g.Cooldown)}
+	// A request that the engine's facts forbade cools down too: a repeating
+	// event must not ask, and tell, again and again.
+	last := l.Tried
+	if n := len(within); n > 0 && within[n-1].After(last) {
+		last = within[n-1]
+	}
+	if !last.IsZero() && now.Sub(last) < g.Cooldown {
+		return Reason{Code: "cooldown", Detail: container, Until: last.Add(g.Cooldown)}
 	}
 	return Reason{}
 }

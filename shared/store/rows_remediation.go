@@ -53,7 +53,7 @@ func (t *tx) ledgers(ctx context.Context, containers []string, rule alerting.Rul
 	args := append(anys(containers), since.UnixMicro())
 	rows, err := collect(ctx, t, scanRemediation,
 		"SELECT "+remediationColumns+" FROM alert_remediations WHERE container IN ("+list(len(containers))+
-			") AND status <> 'SKIPPED' AND (active_key IS NOT NULL OR requested_us > ?) ORDER BY id", args...)
+			") AND (status <> 'SKIPPED' OR ended_us > requested_us) AND (active_key IS NOT NULL OR requested_us > ?) ORDER BY id", args...)
 	if err != nil {
 		return nil, fmt.Errorf("read remediations: %w", err)
 	}
@@ -74,6 +74,8 @@ func enter(ledgers map[string]*alerting.Ledger, r *alerting.Remediation) {
 		l.Restarts = append(l.Restarts, r.OrderedAt)
 	}
 	switch {
+	case r.Status == alerting.Skipped:
+		l.Tried = r.EndedAt
 	case r.Pending():
 		l.Active = r
 	case r.Status == alerting.Succeeded || r.Status == alerting.Failed:

@@ -79,7 +79,7 @@ func scenes() map[string]alerting.Brief {
 			b.Remediation = remediation(alerting.UnknownOutcome, alerting.Reason{Code: "engine_restarted"})
 		}),
 		"not_restarted": brief(alerting.Outcome, func(b *alerting.Brief) {
-			b.Remediation = remediation(alerting.Skipped, alerting.Reason{Code: "budget", Detail: "aifuturetrade-async-service: 3/1h", Until: now.Add(40 * time.Minute)})
+			b.Remediation = remediation(alerting.Skipped, alerting.Reason{Code: "budget", Detail: "aifuturetrade-async-service", Until: now.Add(40 * time.Minute)})
 		}),
 		"resolved": brief(alerting.Over, func(b *alerting.Brief) {
 			over(b)
