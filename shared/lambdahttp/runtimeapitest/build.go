@@ -3,28 +3,57 @@ package runtimeapitest
 import (
 	"debug/buildinfo"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
+
+	"trade-monitor/shared/store/storetest"
 )
 
-// Build compiles the Lambda entry in the test's working directory as `sam
-// build` does, for this machine's processor.
+// Main runs the tests of a Lambda entry and then removes what they shared: the
+// binary and the database server.
+//
+//	func TestMain(m *testing.M) { os.Exit(runtimeapitest.Main(m)) }
+func Main(m *testing.M) int {
+	code := storetest.Main(m)
+	if binary, err := build(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(binary))
+	}
+	return code
+}
+
+// Build gives the Lambda entry in the test's working directory, compiled as
+// `sam build` does, for this machine's processor. It is compiled once.
 func Build(t testing.TB) (binary string) {
 	t.Helper()
-	binary = filepath.Join(t.TempDir(), "bootstrap")
-	cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", binary, ".")
-	cmd.Env = append(os.Environ(), "GOOS=linux", "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	binary, err := build()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return binary
 }
+
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "trade-monitor-lambda-")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "bootstrap")
+	cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", binary, ".")
+	cmd.Env = append(os.Environ(), "GOOS=linux", "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", errors.Join(fmt.Errorf("go build: %w\n%s", err, out), os.RemoveAll(dir))
+	}
+	return binary, nil
+})
 
 // LocalOnly are the modules that must not be in a Lambda zip: the embedded
 // database, the Docker client, and what only tests need.

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"trade-monitor/shared/lambdahttp/runtimeapitest"
+	"trade-monitor/shared/store/storetest"
+	"trade-monitor/shared/wecom/wecomtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(runtimeapitest.Main(m)) }
+
+func TestATickDeliversWhatIsOwed(t *testing.T) {
+	binary := runtimeapitest.Build(t)
+	runtimeapitest.AssertLinks(t, binary)
+	robots := wecomtest.Start(t)
+	db, env := runtimeapitest.Database(t)
+	_, err := db.RecordEvent(t.Context(), storetest.Event("aifuturetrade-async-service"), nil)
+	require.NoError(t, err)
+	f := runtimeapitest.Start(t, binary, append(env, "WECHAT_WEBHOOK_URL="+robots.Webhook("ops"), "WECHAT_ALLOWED_HOSTS="+robots.Host)...)
+
+	result := f.Invoke(t, runtimeapitest.Event(t, "schedule.json"))
+	require.Empty(t, result.Error)
+	key := robots.Key("ops")
+	robots.ExpectWithin(t, time.Second, key, "Ticker同步超时告警", "aifuturetrade-async-service")
+
+	story, err := db.Story(t.Context(), 1)
+	require.NoError(t, err)
+	assert.True(t, story.Alert.WechatSent)
+
+	require.Empty(t, f.Invoke(t, runtimeapitest.Event(t, "schedule.json")).Error, "a tick with nothing to do is fine")
+	robots.ExpectNoMore(t, key, 100*time.Millisecond)
+	assert.NotContains(t, f.Log(), key)
+}
+
+func TestOtherEventsAreRefused(t *testing.T) {
+	f := runtimeapitest.Start(t, runtimeapitest.Build(t), runtimeapitest.Environment("127.0.0.1", 1, "u", "p", "d")...)
+	for name, event := range map[string]string{
+		"a request":         string(runtimeapitest.Request(t, "GET", "/", "", "", nil)),
+		"another rule":      `{"source":"aws.s3","detail-type":"Object Created","detail":{}}`,
+		"a forged schedule": `{"source":"evil","detail-type":"Scheduled Event","detail":{}}`,
+		"nothing":           `null`,
+	} {
+		assert.Contains(t, f.Invoke(t, []byte(event)).Error, "not an event that this function answers", name)
+	}
+}
+
+func TestATickWithoutTheDatabaseIsAnErrorOfTheFunction(t *testing.T) {
+	f := runtimeapitest.Start(t, runtimeapitest.Build(t), runtimeapitest.Environment("127.0.0.1", 1, "u", "canary-7391", "d")...)
+	result := f.Invoke(t, runtimeapitest.Event(t, "schedule.json"))
+	assert.NotEmpty(t, result.Error, "Lambda counts it, so that an alarm can")
+	assert.NotContains(t, result.Error+f.Log(), "canary-7391")
+}
