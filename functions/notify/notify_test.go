@@ -113,7 +113,7 @@ func TestARepeatExplainsItself(t *testing.T) {
 	}}
 	_, answer := serve(t, store, alerting.Chinese).post(guideEvent)
 	assert.Equal(t, `{"success":true,"alertId":1,"message":"事件通知已接收并处理","status":"OPEN","occurrences":2,`+
-		`"notification":{"groups":[],"reason":"同一告警持续中，29分钟 后再次提醒","reasonCode":"repeat_wait","retryAt":"2026-02-25T12:29:00.000+08:00"},`+
+		`"notification":{"groups":[],"reason":"同一告警持续中，29分钟后再次提醒","reasonCode":"repeat_wait","retryAt":"2026-02-25T12:29:00.000+08:00"},`+
 		`"remediation":{"status":"SKIPPED","reason":"冷却中，还剩 4分30秒","reasonCode":"cooldown","retryAt":"2026-02-25T12:04:30.000+08:00"}}`+"\n", answer)
 
 	_, answer = serve(t, store, alerting.English).post(guideEvent)

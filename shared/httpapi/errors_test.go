@@ -73,7 +73,7 @@ func TestARefusalSaysWhyAndUntilWhen(t *testing.T) {
 	require.Len(t, p.Details, 1)
 	assert.Equal(t, "under_way", p.Details[0].Code)
 	assert.NotEmpty(t, p.Details[0].RetryAt)
-	assert.Regexp(t, `对 async 的处置正在进行，1分(29|30)秒 内不再重启 \(async is being put right already`, p.Message)
+	assert.Regexp(t, `对 async 的处置正在进行，1分(29|30)秒内不再重启 \(async is being put right already`, p.Message)
 }
 
 func TestTheCauseOfA500IsLoggedWithTheRequestID(t *testing.T) {

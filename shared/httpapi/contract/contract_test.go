@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"trade-monitor/shared/httpapi"
 )
 
 const guideEvent = `{"eventType":"TICKER_SYNC_TIMEOUT","serviceName":"s","severity":"ERROR","title":"t","message":"m"}`
@@ -84,4 +86,17 @@ func TestOperationsByTag(t *testing.T) {
 	c := Load(t)
 	assert.Equal(t, []string{"POST /api/events/notify"}, c.Operations("notify"))
 	assert.Contains(t, c.Operations(), "GET /healthz")
+}
+
+func TestTheContractItselfIsServedAsYAML(t *testing.T) {
+	req, sent, resp, _ := exchange("GET", "/openapi.yaml", "", 200, "")
+	resp.Header.Set("Content-Type", "application/yaml; charset=utf-8")
+	require.NoError(t, Load(t).CheckExchange(req, sent, resp, httpapi.OpenAPI))
+	require.Error(t, Load(t).CheckExchange(req, sent, resp, []byte("no: contract\n")))
+}
+
+func TestMetricsAreText(t *testing.T) {
+	req, sent, resp, _ := exchange("GET", "/metrics", "", 200, "")
+	resp.Header.Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
+	require.NoError(t, Load(t).CheckExchange(req, sent, resp, []byte("# HELP up\nup 1\n")))
 }
