@@ -40,9 +40,8 @@ func (e laterError) Error() string {
 func (l *loop) try(ctx context.Context) {
 	o := l.owed
 	o.try++
-	// Set before the post: a panic or a lost answer must not lose these.
+	// Set before the post: a panic must not make the next try come at once.
 	o.next = time.Now().Add(l.w.backoff(o.try))
-	l.told = l.told || !o.resolved
 	status, err := l.w.post(ctx, o)
 	if ctx.Err() != nil {
 		return

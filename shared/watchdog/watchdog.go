@@ -107,7 +107,6 @@ func (w *Watchdog) last() (at time.Time, synced bool) {
 type loop struct {
 	w        *Watchdog
 	stalled  bool
-	told     bool      // Trade Monitor may know of this stall
 	repeatAt time.Time // of the next alarm while stalled
 	owed     *owed
 }
@@ -149,7 +148,8 @@ func (l *loop) step(ctx context.Context) time.Time {
 
 // judge finds out whether the work is stalled, and what is owed then. A newer
 // word replaces an older one that never arrived: an alarm about a stall that is
-// over would restart a service that works.
+// over would restart a service that works. The end is told whatever the answers
+// to the alarm were: one that got none may have arrived.
 func (l *loop) judge(now time.Time) {
 	last, synced := l.w.last()
 	s := stall{quiet: now.Sub(last)}
@@ -162,12 +162,9 @@ func (l *loop) judge(now time.Time) {
 		l.w.stalled.Store(true)
 		l.replace(false, s, now)
 	case !stalled && l.stalled:
-		l.stalled, l.owed = false, nil
+		l.stalled = false
 		l.w.stalled.Store(false)
-		if l.told {
-			l.told = false
-			l.replace(true, s, now)
-		}
+		l.replace(true, s, now)
 	}
 }
 
