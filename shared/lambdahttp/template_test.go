@@ -48,7 +48,7 @@ type template struct {
 }
 
 type function struct {
-	CodeUri       string   `yaml:"CodeUri"` //nolint:revive // SAM's spelling
+	CodeURI       string   `yaml:"CodeUri"`
 	Handler       string   `yaml:"Handler"`
 	Runtime       string   `yaml:"Runtime"`
 	Architectures []string `yaml:"Architectures"`
@@ -134,11 +134,11 @@ func TestFunctionsRunAsTheyAreBuilt(t *testing.T) {
 	assert.Equal(t, "provided.al2023", g.Runtime)
 	assert.Equal(t, "bootstrap", g.Handler)
 	assert.Equal(t, []string{"arm64"}, g.Architectures)
-	assert.Equal(t, ".", g.CodeUri, "the functions share code, and `sam build --cached` looks at CodeUri only")
+	assert.Equal(t, ".", g.CodeURI, "the functions share code, and `sam build --cached` looks at CodeUri only")
 	assert.LessOrEqual(t, g.Timeout, 30, "an HTTP API waits 30 s")
 	for id, f := range tmpl.functions(t) {
 		assert.Equal(t, "makefile", tmpl.Resources[id].Metadata["BuildMethod"], id)
-		assert.Empty(t, f.Runtime+f.CodeUri+f.Handler, "%s: only Globals say how it runs", id)
+		assert.Empty(t, f.Runtime+f.CodeURI+f.Handler, "%s: only Globals say how it runs", id)
 		assert.Nil(t, f.Policies, "%s: logs and the network is all it needs", id)
 	}
 }
