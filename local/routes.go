@@ -21,11 +21,11 @@ func routes(cfg config.Config, db database, h health, m *metrics) []httpapi.Rout
 		httpapi.Route{Method: http.MethodGet, Pattern: "/healthz", Scope: httpapi.Public, Handler: h.alive},
 		httpapi.Route{Method: http.MethodGet, Pattern: "/readyz", Scope: httpapi.Public, Handler: h.ready},
 		httpapi.Route{Method: http.MethodGet, Pattern: "/metrics", Scope: httpapi.Public, Handler: httpapi.Plain(m.handler())},
-		httpapi.Route{Method: http.MethodGet, Pattern: "/openapi.yaml", Scope: httpapi.Public, Handler: contract},
+		httpapi.Route{Method: http.MethodGet, Pattern: "/openapi.yaml", Scope: httpapi.Public, Handler: serveContract},
 	)
 }
 
-func contract(w http.ResponseWriter, _ *http.Request) error {
+func serveContract(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "application/yaml; charset=utf-8")
 	_, err := w.Write(httpapi.OpenAPI)
 	return err

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"trade-monitor/shared/store/storetest"
+	"trade-monitor/shared/wecom/wecomtest"
+)
+
+// Promise 1: `kill -9` at any instant loses nothing that was answered.
+func TestNothingAnsweredIsLostWhenTheProcessIsKilled(t *testing.T) {
+	for name, settings := range map[string]func(testing.TB) []string{
+		"sqlite":  func(testing.TB) []string { return nil },
+		"mariadb": mariaDB,
+	} {
+		t.Run(name, func(t *testing.T) {
+			robots := wecomtest.Start(t)
+			s := launch(t, append(settings(t), "REMEDIATION_MODE=off", "WECHAT_WEBHOOK_URL="+robots.Webhook("group"), "WECHAT_ALLOWED_HOSTS="+robots.Host)...)
+			answered := postWhileKilling(t, s, 5000, 32, 5)
+
+			checkAnswered(t, s, answered)
+			checkWords(t, s, robots)
+		})
+	}
+}
+
+// mariaDB gives the settings of a fresh database.
+func mariaDB(t testing.TB) []string {
+	db := storetest.MariaDB(t)
+	return databaseSettings(db)
+}
+
+func databaseSettings(db storetest.Database) []string {
+	return []string{
+		"MYSQL_HOST=" + db.Host, fmt.Sprintf("MYSQL_PORT=%d", db.Port), "MYSQL_USER=" + db.User,
+		"MYSQL_PASSWORD=" + db.Password, "MYSQL_DATABASE=" + db.Name,
+	}
+}
+
+// postWhileKilling posts events from many clients while the program is killed
+// and started again, and gives the alert id that each answered event got.
+func postWhileKilling(t *testing.T, s *runningService, events, clients, kills int) map[string]int64 {
+	var mu sync.Mutex
+	answered := map[string]int64{}
+	var next, done atomic.Int64
+	var running sync.RWMutex // held for writing while the program is down
+	var posting sync.WaitGroup
+	for range clients {
+		posting.Go(func() {
+			for n := next.Add(1); n <= int64(events); n = next.Add(1) {
+				service := fmt.Sprintf("svc-%d", n)
+				for attempt := 0; attempt < 50; attempt++ {
+					running.RLock() // the address changes with each start
+					running.RUnlock()
+					r, err := s.do(http.MethodPost, "/api/events/notify", "application/json", ticker(service).json())
+					if err == nil && r.status == http.StatusOK {
+						mu.Lock()
+						answered[service] = r.number("alertId")
+						mu.Unlock()
+						break
+					}
+					time.Sleep(20 * time.Millisecond)
+				}
+				done.Add(1)
+			}
+		})
+	}
+	for kill := range kills {
+		await(t, 90*time.Second, "the next part of the events", func() bool { return done.Load() >= int64((kill+1)*events/(kills+1)) })
+		running.Lock()
+		s.kill()
+		s.start()
+		running.Unlock()
+	}
+	posting.Wait()
+	require.Len(t, answered, events, "every event was answered in the end")
+	return answered
+}
+
+// checkAnswered looks every answered alert up.
+func checkAnswered(t *testing.T, s *runningService, answered map[string]int64) {
+	stored := map[int64]string{}
+	for path := "/api/alerts?pageSize=200"; path != ""; {
+		r := s.get(path)
+		require.Equal(t, http.StatusOK, r.status, r.text)
+		path = ""
+		if cursor, ok := r.fields["nextCursor"].(string); ok && cursor != "" {
+			path = "/api/alerts?pageSize=200&cursor=" + cursor
+		}
+		for _, alert := range objects(r.fields, "data") {
+			stored[int64(alert["id"].(float64))] = alert["serviceName"].(string)
+		}
+	}
+	for service, id := range answered {
+		require.Equal(t, service, stored[id])
+	}
+	require.EqualValues(t, len(stored), s.get("/api/alerts").number("total"))
+	require.Len(t, stored, len(answered), "one alert per service, however often it was posted")
+}
+
+// checkWords: every word owed is PENDING or SENT, and no robot heard one twice
+// but for what was in flight when the program was killed.
+func checkWords(t *testing.T, s *runningService, robots *wecomtest.Server) {
+	metrics := s.get("/metrics").text
+	require.Contains(t, metrics, `trade_monitor_notifications_pending{group="0"}`)
+	heard := map[string]int{}
+	doubled := 0
+	for _, m := range robots.Messages(robots.Key("group")) {
+		_, after, found := strings.Cut(m.Content, "告警编号：")
+		require.True(t, found)
+		id, _, _ := strings.Cut(after, "\n")
+		if heard[id]++; heard[id] > 1 {
+			doubled++
+		}
+	}
+	require.NotEmpty(t, heard)
+	require.LessOrEqual(t, doubled, 5, "at most the one message in flight at each kill")
+	for id := range heard {
+		r := s.get("/api/alerts/" + id)
+		word := objects(r.object("data"), "notifications")[0]
+		require.Contains(t, []any{"SENT", "PENDING"}, word["status"])
+	}
+}
