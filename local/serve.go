@@ -33,6 +33,7 @@ type service struct {
 	log     *slog.Logger
 	db      database
 	owner   string
+	engine  *docker.Engine
 	journal *journal
 	loops   *loops
 	server  *http.Server
@@ -51,9 +52,9 @@ func serve(ctx context.Context, a app) (err error) {
 	if err != nil {
 		return fmt.Errorf("PORT: %w", err)
 	}
-	s.announce(a.stdout, listener.Addr())
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve(listener) }()
+	s.announce(ctx, a.stdout, listener.Addr())
 
 	prepared := make(chan error, 1)
 	preparing, giveUp := context.WithCancel(ctx)
@@ -98,6 +99,7 @@ func (s *service) assemble(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, s.journal.Close())
 	}
+	s.engine = engine
 	if s.db, err = openDatabase(ctx, s.cfg, s.owner, setup{policy: policy.policy, onCommit: wakes.commit, log: s.log}); err != nil {
 		return errors.Join(err, s.journal.Close())
 	}
@@ -146,28 +148,6 @@ func (s *service) listenTo(h health, m *metrics) error {
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	return nil
-}
-
-// announce prints what is in force, for the person who started it.
-func (s *service) announce(w io.Writer, at net.Addr) {
-	database := "SQLite " + s.cfg.DataDir
-	if s.cfg.MySQL.Configured() {
-		database = fmt.Sprintf("MySQL %s:%d/%s", s.cfg.MySQL.Host, s.cfg.MySQL.Port, s.cfg.MySQL.Database)
-	}
-	robot := "已配置 (configured)"
-	if alerting.Placeholder(s.cfg.Webhook) {
-		robot = "未配置 (not configured)"
-	}
-	fmt.Fprintf(w, "Trade Monitor %s\n", version())
-	for _, line := range [][2]string{
-		{"监听 (listening)", "http://" + at.String()},
-		{"数据库 (database)", database},
-		{"机器人 (WECHAT_WEBHOOK_URL)", robot},
-		{"自动处置 (remediation)", fmt.Sprintf("%s %v", s.cfg.Mode, s.cfg.Containers)},
-		{"日志 (alert.log)", s.cfg.LogDir},
-	} {
-		fmt.Fprintf(w, "  %s: %s\n", line[0], line[1])
-	}
 }
 
 // stop ends requests, then the loops, then gives the leases back.

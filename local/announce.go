@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"trade-monitor/shared/alerting"
+	"trade-monitor/shared/config"
+)
+
+// announce prints what is in force, for the person who started it.
+func (s *service) announce(ctx context.Context, w io.Writer, at net.Addr) {
+	fmt.Fprintf(w, "Trade Monitor %s\n", version())
+	for _, line := range [][2]string{
+		{"监听 (listening)", "http://" + at.String()},
+		{"数据库 (database)", databaseInForce(s.cfg)},
+		{"机器人 (WECHAT_WEBHOOK_URL)", robotInForce(s.cfg)},
+		{"群 (groups in wechat_groups)", s.groupsInForce(ctx)},
+		{"自动处置 (remediation)", fmt.Sprintf("%s %v", s.cfg.Mode, s.cfg.Containers)},
+		{"Docker", s.dockerInForce(ctx)},
+		{"告警日志 (alert log)", filepath.Join(s.cfg.LogDir, "alert.log")},
+	} {
+		fmt.Fprintf(w, "  %s: %s\n", line[0], line[1])
+	}
+}
+
+func databaseInForce(cfg config.Config) string {
+	if cfg.MySQL.Configured() {
+		return fmt.Sprintf("MySQL %s:%d/%s", cfg.MySQL.Host, cfg.MySQL.Port, cfg.MySQL.Database)
+	}
+	return "SQLite " + cfg.DataDir
+}
+
+func robotInForce(cfg config.Config) string {
+	if alerting.Placeholder(cfg.Webhook) {
+		return "未配置，无匹配的群时不会发送通知 (not configured: without a matching group nobody is told)"
+	}
+	return "已配置 (configured)"
+}
+
+// startTime bounds each question that the start asks.
+const startTime = time.Second
+
+func (s *service) groupsInForce(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	groups, err := s.db.Groups(ctx)
+	if err != nil {
+		return "数据库暂不可用 (the database cannot be asked now)"
+	}
+	enabled := 0
+	for _, g := range groups {
+		if g.Enabled && !alerting.Placeholder(g.Webhook) {
+			enabled++
+		}
+	}
+	return strconv.Itoa(enabled)
+}
+
+func (s *service) dockerInForce(ctx context.Context) string {
+	if s.cfg.Mode == alerting.Off {
+		return "未使用 (not used)"
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	if err := s.engine.Ping(ctx); err != nil {
+		return "不可达，暂时无法重启容器；请启动 Docker 或挂载 /var/run/docker.sock (cannot be reached: no container can be restarted)"
+	}
+	return "可达 (reachable)"
+}

@@ -1,0 +1,15 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"trade-monitor/shared/config"
+	"trade-monitor/shared/httpapi/contract"
+)
+
+func TestTheServiceAnswersWhatTheContractSays(t *testing.T) {
+	all := routes(config.Config{}, database{}, health{}, newMetrics())
+	require.ElementsMatch(t, contract.Load(t).Operations(), contract.Routes(all...))
+}
