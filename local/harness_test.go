@@ -63,9 +63,11 @@ type runningService struct {
 	dir    string
 	cmd    *exec.Cmd
 	exited chan struct{}
-	url    string
 	client *http.Client
 	output *output
+
+	mu  sync.RWMutex
+	url string // changes with each start
 }
 
 // output gathers what the program prints.
@@ -129,7 +131,10 @@ func (s *runningService) start() {
 	s.exited = make(chan struct{})
 	go func(cmd *exec.Cmd, done chan struct{}) { _ = cmd.Wait(); close(done) }(s.cmd, s.exited)
 	select {
-	case s.url = <-found:
+	case url := <-found:
+		s.mu.Lock()
+		s.url = url
+		s.mu.Unlock()
 	case <-s.exited:
 		s.t.Fatalf("the program ended:\n%s", s.output)
 	case <-time.After(20 * time.Second):
@@ -168,7 +173,10 @@ func (s *runningService) do(method, path, contentType, body string) (reply, erro
 	if body != "" {
 		reader = strings.NewReader(body)
 	}
-	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, reader)
+	s.mu.RLock()
+	url := s.url + path
+	s.mu.RUnlock()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, url, reader)
 	if err != nil {
 		return reply{}, err
 	}

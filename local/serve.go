@@ -122,7 +122,7 @@ func (s *service) assemble(ctx context.Context) error {
 }
 
 func (s *service) delivery(policy *admitted) *delivery.Loop {
-	client := wecom.New(wecom.Options{AllowedHosts: s.cfg.AllowedHosts})
+	client := wecom.New(wecom.Options{AllowedHosts: s.cfg.AllowedHosts, Proxy: s.cfg.HTTPSProxy})
 	render := wecom.RenderOptions{Language: s.cfg.Language, Location: s.cfg.Location, PublicURL: s.cfg.PublicURL}
 	return delivery.New(s.db, client, delivery.Options{
 		Owner: s.owner, Log: s.log, Poll: s.db.poll,

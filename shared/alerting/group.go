@@ -3,6 +3,8 @@ package alerting
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -22,8 +24,9 @@ func (s Secret) String() string {
 	return "***"
 }
 
-// GoString keeps %#v from printing the value.
-func (s Secret) GoString() string { return s.String() }
+// Format keeps every verb of package fmt from printing the value: %d and %x
+// would not ask String.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // MarshalText keeps encoders from writing the value.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"time"
 
+	"golang.org/x/net/http/httpproxy"
+
 	"trade-monitor/shared/alerting"
 )
 
@@ -31,6 +33,10 @@ type Options struct {
 	// port or "host:port". Empty: qyapi.weixin.qq.com. Plain http is taken for
 	// listed loopback hosts only.
 	AllowedHosts []string
+	// Proxy is the URL of the proxy to go through; empty: what HTTPS_PROXY of
+	// the process says. It may hold a password. Loopback hosts are reached
+	// directly.
+	Proxy alerting.Secret
 }
 
 // Client posts messages to robots. It may be used by many goroutines.
@@ -41,7 +47,7 @@ type Client struct {
 
 // New makes a client.
 func New(o Options) *Client {
-	hc := http.Client{Transport: newTransport()}
+	hc := http.Client{Transport: newTransport(o.Proxy)}
 	if o.HTTP != nil {
 		hc = *o.HTTP
 	}
@@ -50,9 +56,14 @@ func New(o Options) *Client {
 	return &Client{http: &hc, hosts: parseHosts(o.AllowedHosts)}
 }
 
-func newTransport() *http.Transport {
+func newTransport(proxy alerting.Secret) *http.Transport {
+	choose := http.ProxyFromEnvironment
+	if proxy != "" {
+		through := (&httpproxy.Config{HTTPSProxy: proxy.Reveal()}).ProxyFunc()
+		choose = func(r *http.Request) (*url.URL, error) { return through(r.URL) }
+	}
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+		Proxy:                 choose,
 		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2:     true,
 		TLSHandshakeTimeout:   5 * time.Second,

@@ -275,3 +275,17 @@ func TestEveryErrcodeIsExplainedInBothLanguages(t *testing.T) {
 	}
 	assert.Contains(t, wecom.Explain(777, alerting.English), "777")
 }
+
+// HTTPS_PROXY may stand in .env, which the process's own environment, and so
+// net/http, does not see.
+func TestTheProxyOfTheSettingsIsUsed(t *testing.T) {
+	var asked string
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.Method + " " + r.Host
+		w.WriteHeader(http.StatusProxyAuthRequired)
+	}))
+	defer proxy.Close()
+	v := wecom.New(wecom.Options{Proxy: alerting.Secret(proxy.URL)}).Send(t.Context(), "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=test-robot", "x")
+	require.Equal(t, alerting.Unknown, v.Status)
+	require.Equal(t, "CONNECT qyapi.weixin.qq.com:443", asked)
+}
