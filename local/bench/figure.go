@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -36,8 +37,11 @@ func (t target) met(v float64) bool {
 
 func (f figure) measured() string {
 	digits := 2
-	if f.value >= 100 {
+	switch {
+	case f.value >= 100:
 		digits = 0
+	case f.unit == "": // a ratio: its target must not be met by rounding
+		digits = 3
 	}
 	return fmt.Sprintf("%.*f%s", digits, f.value, f.unit)
 }
@@ -95,12 +99,13 @@ func (f figure) labelled(separator string) string {
 	return f.name + separator + f.note
 }
 
-// quantile is the value below which the share q of the samples lies.
+// quantile is the smallest sample that at least the share q of them does not
+// exceed: of two rounds the median is the lower.
 func quantile[T cmp.Ordered](samples []T, q float64) T {
 	var none T
 	if len(samples) == 0 {
 		return none
 	}
 	sorted := slices.Sorted(slices.Values(samples))
-	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+	return sorted[max(0, int(math.Ceil(q*float64(len(sorted))))-1)]
 }

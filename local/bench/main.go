@@ -44,7 +44,7 @@ type plan struct {
 	markdown bool
 
 	rounds      int           // of bare and ours in turn, for each kind of load
-	round       time.Duration // of load on each of them
+	seconds     int           // of load on each of them; wrk counts whole ones
 	idle        time.Duration // before the memory is read
 	samples     int           // of the way from an event to the robot
 	gap         time.Duration // between two of them
@@ -52,16 +52,18 @@ type plan struct {
 	pages       int           // how many are read of each
 	connections int
 	threads     int
+	lambdas     []string // functions whose Lambda binaries are built and weighed
 }
 
 // The two sizes. The full one takes at most three minutes, the short one 40 s.
 var (
 	full = plan{
-		rounds: 5, round: 2500 * time.Millisecond, idle: 10 * time.Second, samples: 60, gap: 100 * time.Millisecond,
+		rounds: 5, seconds: 2, idle: 10 * time.Second, samples: 60, gap: 100 * time.Millisecond,
 		few: 10_000, many: 200_000, pages: 300, connections: 32, threads: 2,
+		lambdas: []string{"notify", "alerts", "handle", "deliver"},
 	}
 	short = plan{
-		rounds: 2, round: 1200 * time.Millisecond, idle: 4 * time.Second, samples: 50, gap: 60 * time.Millisecond,
+		rounds: 2, seconds: 1, idle: 4 * time.Second, samples: 50, gap: 60 * time.Millisecond,
 		few: 2_000, many: 20_000, pages: 100, connections: 32, threads: 2,
 	}
 )
