@@ -286,7 +286,7 @@ func names(groups []Group) string {
 // Recheck decides a refused remediation again when its cooldown has ended. The
 // symptom counts as still there while its last event is younger than
 // Rule.Symptom.
-func Recheck(s State, p *Policy, now time.Time) Change {
+func Recheck(s State, p *Policy, groups []Group, now time.Time) Change {
 	alert := *s.Alert
 	c := Change{Alert: &alert}
 	alert.RecheckAt = time.Time{}
@@ -298,8 +298,13 @@ func Recheck(s State, p *Policy, now time.Time) Change {
 		c.Decision = c.Alert.append(Decision{What: WhatRecheck, Remedy: Reason{Code: "symptom_gone"}}, now)
 		return c
 	}
-	why, _ := c.decideRemedy(s.Ledger, p, alert.Service, now)
-	c.Decision = c.Alert.append(Decision{What: WhatRecheck, Remedy: why}, now)
+	why, skipped := c.decideRemedy(s.Ledger, p, alert.Service, now)
+	d := Decision{What: WhatRecheck, Remedy: why}
+	if audience := Audience(groups, p.Fallback, alert.Type); skipped && why.Code == "budget" && len(audience) > 0 {
+		c.owe(audience, Outcome, now) // the breaker opened: a person is asked
+		d.Word = Reason{Code: "told", Detail: names(audience)}
+	}
+	c.Decision = c.Alert.append(d, now)
 	return c
 }
 

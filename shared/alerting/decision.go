@@ -37,6 +37,8 @@ func (d *Decision) code() string {
 	return string(d.What) + "|" + d.Word.Code + "|" + d.Remedy.Code
 }
 
+// remedyCode is the last refusal that the trail tells of, also when a line
+// about something else came after it.
 func (t TrailEnd) remedyCode() string {
 	parts := strings.Split(t.Code, "|")
 	return parts[len(parts)-1]
@@ -76,7 +78,13 @@ func (a *Alert) append(d Decision, now time.Time) *Decision {
 	d.AlertID, d.At, d.LastAt, d.Count = a.ID, now, now, 1
 	foldable := d.What == WhatEvent && a.Trail.Code == d.code() && a.Trail.Seq > 0
 	if !foldable {
-		a.Trail = TrailEnd{Seq: a.Trail.Seq + 1, Code: d.code()}
+		code := d.code()
+		if d.What == WhatMessage || d.What == WhatAcknowledged {
+			// Says nothing of remedies: a refusal before it stays said, or each
+			// delivered message would let the same refusal be told again.
+			code += "|" + a.Trail.remedyCode()
+		}
+		a.Trail = TrailEnd{Seq: a.Trail.Seq + 1, Code: code}
 	}
 	d.Seq = a.Trail.Seq
 	return &d

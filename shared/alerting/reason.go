@@ -46,6 +46,7 @@ var reasonWords = map[string][2]string{
 	// Why nobody was told.
 	"no_group":      {"没有匹配的启用群，也未配置 WECHAT_WEBHOOK_URL", "no enabled group matches and WECHAT_WEBHOOK_URL is not set"},
 	"repeat_wait":   {"同一告警持续中，{left}后再次提醒", "the same alert goes on; next reminder in {left}"},
+	"alert_gone":    {"告警记录已被删除", "the alert's record was deleted"},
 	"group_gone":    {"群配置已删除或停用", "the group was deleted or disabled"},
 	"not_opened":    {"没有对应的未恢复告警", "nothing was open"},
 	"was_not_told":  {"该群未收到过此告警", "this group was never told of the alert"},

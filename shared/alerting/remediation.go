@@ -97,13 +97,17 @@ func (l Ledger) Hold(container string, g Guard, manual bool, now time.Time) Reas
 		}
 	}
 	if len(within) >= g.Budget {
-		return Reason{Code: "budget", Detail: container, Until: within[len(within)-g.Budget].Add(g.Per)}
+		spent := Reason{Code: "budget", Detail: container}
+		if g.Budget > 0 {
+			spent.Until = within[len(within)-g.Budget].Add(g.Per)
+		}
+		return spent
 	}
 	// A request that the engine's facts forbade cools down too: a repeating
 	// event must not ask, and tell, again and again.
 	last := l.Tried
-	if n := len(within); n > 0 && within[n-1].After(last) {
-		last = within[n-1]
+	if n := len(l.Restarts); n > 0 && l.Restarts[n-1].After(last) {
+		last = l.Restarts[n-1] // whatever Per is: the cooldown may be longer
 	}
 	if !last.IsZero() && now.Sub(last) < g.Cooldown {
 		return Reason{Code: "cooldown", Detail: container, Until: last.Add(g.Cooldown)}

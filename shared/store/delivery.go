@@ -92,7 +92,36 @@ func (c *claiming) choose(ctx context.Context) (*alerting.Brief, time.Time, erro
 		return nil, next, err
 	}
 	brief, err := c.t.brief(ctx, *word)
+	if errors.Is(err, alerting.ErrNotFound) {
+		// Somebody deleted the alert by SQL; nothing is left to be said, and
+		// what waits behind this word must not wait for it.
+		return nil, now, c.t.bury(ctx, *word)
+	}
 	return brief, time.Time{}, err
+}
+
+// bury settles a word whose alert is gone.
+func (t *tx) bury(ctx context.Context, word alerting.Notification) error {
+	word.Status, word.Reason, word.SettledAt = alerting.Dead, alerting.Reason{Code: "alert_gone"}, t.now
+	return t.saveWord(ctx, word)
+}
+
+func (t *tx) saveWord(ctx context.Context, word alerting.Notification) error {
+	code, detail, until := reasonCells(word.Reason)
+	err := t.update(ctx, "UPDATE alert_notifications SET status = ?, reason_code = ?, reason_detail = ?, reason_until = ?, attempts = ?, next_us = ?, settled_us = ?, message_id = ? WHERE id = ?",
+		string(word.Status), code, detail, until, word.Attempts, micros(word.NextAt), micros(word.SettledAt), id(word.MessageID), word.ID)
+	if err != nil {
+		return fmt.Errorf("save word: %w", err)
+	}
+	return nil
+}
+
+// id is a reference that is NULL when there is none.
+func id(n int64) any {
+	if n == 0 {
+		return nil
+	}
+	return n
 }
 
 func (c *claiming) dueWord(ctx context.Context) (*alerting.Notification, time.Time, error) {
@@ -246,18 +275,15 @@ func (t *tx) settleWord(ctx context.Context, claim *alerting.Claim, v alerting.V
 	if err != nil {
 		return fmt.Errorf("read word: %w", err)
 	}
-	if len(words) == 0 || words[0].Status == alerting.Sent {
-		return nil
+	if len(words) == 0 || (words[0].Status != alerting.Pending && v.Status != alerting.Accepted) || words[0].Status == alerting.Sent {
+		return nil // settled while the message was under way; only its arrival changes that
 	}
 	word := words[0].AfterVerdict(v, t.now)
 	if word.Status == alerting.Sent {
 		word.MessageID = claim.Message.ID
 	}
-	code, detail, until := reasonCells(word.Reason)
-	err = t.update(ctx, "UPDATE alert_notifications SET status = ?, reason_code = ?, reason_detail = ?, reason_until = ?, attempts = ?, next_us = ?, settled_us = ?, message_id = ? WHERE id = ?",
-		string(word.Status), code, detail, until, word.Attempts, micros(word.NextAt), micros(word.SettledAt), word.MessageID, word.ID)
-	if err != nil {
-		return fmt.Errorf("settle word: %w", err)
+	if err := t.saveWord(ctx, word); err != nil {
+		return err
 	}
 	if word.Status == alerting.Sent {
 		err = t.update(ctx, "UPDATE alert_records SET wechat_sent = 1, wechat_sent_at = COALESCE(wechat_sent_at, ?), wechat_sent_us = COALESCE(wechat_sent_us, ?), updated_at = ?, updated_us = ? WHERE id = ?",
@@ -266,12 +292,19 @@ func (t *tx) settleWord(ctx context.Context, claim *alerting.Claim, v alerting.V
 			return fmt.Errorf("mark alert as sent: %w", err)
 		}
 	}
+	if word.Status == alerting.Pending && word.Reason.Code == words[0].Reason.Code {
+		return nil // the trail says so already; the word counts its attempts
+	}
 	return t.trailWord(ctx, word)
 }
 
-// trailWord adds what became of a word to its alert's trail.
+// trailWord adds what became of a word to its alert's trail, if the alert is
+// still there.
 func (t *tx) trailWord(ctx context.Context, word alerting.Notification) error {
 	alert, err := t.alert(ctx, word.AlertID)
+	if errors.Is(err, alerting.ErrNotFound) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -311,11 +344,8 @@ func (s *Store) Suppress(ctx context.Context, groups []int64, why alerting.Reaso
 
 func (t *tx) suppress(ctx context.Context, word alerting.Notification, why alerting.Reason) error {
 	word.Status, word.Reason, word.SettledAt = alerting.Suppressed, why, t.now
-	code, detail, until := reasonCells(why)
-	err := t.update(ctx, "UPDATE alert_notifications SET status = ?, reason_code = ?, reason_detail = ?, reason_until = ?, settled_us = ? WHERE id = ?",
-		string(word.Status), code, detail, until, micros(word.SettledAt), word.ID)
-	if err != nil {
-		return fmt.Errorf("suppress word: %w", err)
+	if err := t.saveWord(ctx, word); err != nil {
+		return err
 	}
 	return t.trailWord(ctx, word)
 }

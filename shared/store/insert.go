@@ -25,15 +25,18 @@ var (
 	insertAlert        = into("INSERT", "alert_records", alertInsertColumns)
 	replaceEvent       = into("REPLACE", "alert_events", "alert_id, slot, n, severity, title, message, metadata, resolved, notes, received_us")
 	insertNotification = into("INSERT", "alert_notifications", "alert_id, remediation_id, group_id, group_name, kind, severity, priority, status, reason_code, reason_detail, reason_until, attempts, next_us, created_us")
-	insertDecision     = into("INSERT", "alert_decisions", "alert_id, seq, what, word_code, word_detail, word_until, remedy_code, remedy_detail, remedy_until, note, times, at_us, last_us")
-	insertRemediation  = into("INSERT", "alert_remediations", remediationInsertColumns)
-	addTotal           = func() insertion {
+	// REPLACE: who empties alert_records by TRUNCATE starts its ids again at 1,
+	// and the lines of the old alert 1 must not keep the new one out.
+	insertDecision    = into("REPLACE", "alert_decisions", "alert_id, seq, what, word_code, word_detail, word_until, remedy_code, remedy_detail, remedy_until, note, times, at_us, last_us")
+	insertRemediation = into("INSERT", "alert_remediations", remediationInsertColumns)
+	insertAnswer      = into("INSERT", "alert_idempotency", "key_hash, body_hash, receipt, expires_us")
+	addTotal          = func() insertion {
 		i := into("INSERT", "alert_totals", "scope, service_name, alert_type, status, severity, shard, n")
 		i.tail = func(d *Dialect) string { return d.AddTotals }
 		return i
 	}()
 
-	hotInsertions = []insertion{insertAlert, replaceEvent, insertNotification, insertDecision, insertRemediation, addTotal}
+	hotInsertions = []insertion{insertAlert, replaceEvent, insertNotification, insertDecision, insertRemediation, insertAnswer, addTotal}
 )
 
 func (i insertion) statement(d *Dialect, rows int) string {

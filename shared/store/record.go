@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"sync"
@@ -249,7 +248,7 @@ func (b *batchTx) load(ctx context.Context, batch []*call) error {
 	for fingerprint, alert := range open {
 		b.records[fingerprint] = loaded(alert)
 	}
-	b.ledgers, err = b.t.ledgers(ctx, unique(targets), b.t.policy.Default)
+	b.ledgers, err = b.t.ledgers(ctx, unique(targets))
 	return err
 }
 
@@ -281,83 +280,15 @@ func (b *batchTx) note(fingerprint string, after *record, change alerting.Change
 	} else {
 		b.records[fingerprint] = after
 	}
-	for _, r := range []*alerting.Remediation{change.Remediation, change.Disproved} {
-		if r != nil && r.Status != alerting.Skipped {
-			enter(b.ledgers, r)
-		}
+	if r := change.Remediation; r != nil && r.Status != alerting.Skipped {
+		enter(b.ledgers, r)
+	}
+	if r := change.Disproved; r != nil && b.ledgers[r.Container] != nil {
+		b.ledgers[r.Container].Last = r // its restart is in the ledger already
 	}
 }
 
 func unique(values []string) []string {
 	slices.Sort(values)
 	return slices.Compact(values)
-}
-
-// storedAnswer is what a request with an Idempotency-Key was answered.
-type storedAnswer struct {
-	body   string
-	result result
-	fresh  bool // of this transaction, to be stored
-}
-
-func (a storedAnswer) replay(idem *alerting.Idempotency) result {
-	if a.body != idem.Body {
-		return result{err: alerting.ErrIdempotency}
-	}
-	return a.result
-}
-
-// answers reads the answers given to earlier requests with the same keys.
-func (t *tx) answers(ctx context.Context, keys []string) (map[string]storedAnswer, error) {
-	known := map[string]storedAnswer{}
-	if len(keys) == 0 {
-		return known, nil
-	}
-	args := append(anys(keys), t.now.UnixMicro())
-	rows, err := t.QueryContext(ctx, "SELECT key_hash, body_hash, receipt FROM alert_idempotency WHERE key_hash IN ("+list(len(keys))+") AND expires_us > ?", args...)
-	if err != nil {
-		return nil, fmt.Errorf("read idempotency keys: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var key, body, receipt string
-		if err := rows.Scan(&key, &body, &receipt); err != nil {
-			return nil, fmt.Errorf("read idempotency keys: %w", err)
-		}
-		answer := storedAnswer{body: body}
-		if err := json.Unmarshal([]byte(receipt), &answer.result.receipt); err != nil {
-			return nil, fmt.Errorf("read the answer of an idempotency key: %w", err)
-		}
-		known[key] = answer
-	}
-	return known, rows.Err()
-}
-
-func (t *tx) saveAnswers(ctx context.Context, answers map[string]storedAnswer) error {
-	for key, a := range answers {
-		if !a.fresh || a.result.err != nil {
-			continue
-		}
-		receipt := a.result.receipt
-		if a.result.on != nil {
-			receipt.AlertID = a.result.on.alert.ID
-		}
-		text, err := json.Marshal(receipt)
-		if err != nil {
-			return fmt.Errorf("keep the answer of an idempotency key: %w", err)
-		}
-		err = t.update(ctx, "REPLACE INTO alert_idempotency (key_hash, body_hash, receipt, expires_us) VALUES (?, ?, ?, ?)",
-			key, a.body, string(text), t.now.Add(alerting.IdempotencyLife).UnixMicro())
-		if err != nil {
-			return fmt.Errorf("keep an idempotency key: %w", err)
-		}
-	}
-	return nil
-}
-
-// ForgetAnswers deletes expired idempotency keys, at most limit of them.
-func (s *Store) ForgetAnswers(ctx context.Context) error {
-	return s.inTx(ctx, func(t *tx) error {
-		return t.update(ctx, "DELETE FROM alert_idempotency WHERE expires_us <= ?", t.now.UnixMicro())
-	})
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,29 +23,52 @@ func (s *Store) ClaimRemediations(ctx context.Context, owner string, lease time.
 	}
 	err = s.inTx(ctx, func(t *tx) error {
 		work, next = nil, time.Time{}
-		due, err := collect(ctx, t, scanRemediation, "SELECT "+remediationColumns+" FROM alert_remediations WHERE active_key IS NOT NULL AND next_us <= ? AND (lease_us IS NULL OR lease_us <= ?) ORDER BY id LIMIT 50"+
+		due, err := collect(ctx, t, scanRemediation, "SELECT "+remediationColumns+" FROM alert_remediations WHERE active_key IS NOT NULL AND COALESCE(next_us, 0) <= ? AND (lease_us IS NULL OR lease_us <= ?) ORDER BY id LIMIT 50"+
 			t.s.dialect.ForUpdate, t.now.UnixMicro(), t.now.UnixMicro())
 		if err != nil {
 			return fmt.Errorf("read due remediations: %w", err)
 		}
 		for _, r := range due {
-			if err := t.update(ctx, "UPDATE alert_remediations SET owner = ?, lease_us = ? WHERE id = ?", owner, micros(t.now.Add(lease)), r.ID); err != nil {
-				return fmt.Errorf("lease remediation: %w", err)
-			}
-			alerts, err := collect(ctx, t, s.scanAlert, "SELECT "+alertColumns+" FROM alert_records WHERE id = ?", r.AlertID)
+			alert, err := t.lease(ctx, r, owner, lease)
 			if err != nil {
-				return fmt.Errorf("read the alert of a remediation: %w", err)
+				return err
 			}
-			if len(alerts) == 1 {
-				work = append(work, alerting.Work{Remediation: r, Alert: alerts[0]})
+			if alert != nil {
+				work = append(work, alerting.Work{Remediation: r, Alert: *alert})
 			}
 		}
 		var us sql.NullInt64
-		err = t.QueryRowContext(ctx, "SELECT MIN(CASE WHEN COALESCE(lease_us, 0) > next_us THEN lease_us ELSE next_us END) FROM alert_remediations WHERE active_key IS NOT NULL").Scan(&us)
+		err = t.QueryRowContext(ctx, "SELECT MIN(CASE WHEN COALESCE(lease_us, 0) > COALESCE(next_us, 0) THEN lease_us ELSE COALESCE(next_us, 0) END) FROM alert_remediations WHERE active_key IS NOT NULL").Scan(&us)
 		next = instant(us)
 		return err
 	})
 	return work, next, err
+}
+
+// lease makes a remediation the owner's and gives its alert; nil: somebody
+// deleted the alert by SQL, and the remediation, which would hold its container
+// for ever, was ended.
+func (t *tx) lease(ctx context.Context, r alerting.Remediation, owner string, lease time.Duration) (*alerting.Alert, error) {
+	alerts, err := collect(ctx, t, t.s.scanAlert, "SELECT "+alertColumns+" FROM alert_records WHERE id = ?", r.AlertID)
+	if err != nil {
+		return nil, fmt.Errorf("read the alert of a remediation: %w", err)
+	}
+	if len(alerts) == 0 {
+		end := alerting.UnknownOutcome
+		if r.Status == alerting.Requested {
+			end = alerting.Skipped
+		}
+		err := t.update(ctx, "UPDATE alert_remediations SET status = ?, reason_code = 'alert_gone', reason_detail = NULL, reason_until = NULL, ended_us = ?, next_us = NULL, owner = NULL, lease_us = NULL WHERE id = ?",
+			string(end), micros(t.now), r.ID)
+		if err != nil {
+			return nil, fmt.Errorf("end a remediation without an alert: %w", err)
+		}
+		return nil, nil
+	}
+	if err := t.update(ctx, "UPDATE alert_remediations SET owner = ?, lease_us = ? WHERE id = ?", owner, micros(t.now.Add(lease)), r.ID); err != nil {
+		return nil, fmt.Errorf("lease remediation: %w", err)
+	}
+	return &alerts[0], nil
 }
 
 // SaveRemediation stores a remediation's next state; when its status changed,
@@ -122,21 +146,26 @@ func (s *Store) Recheck(ctx context.Context) (next time.Time, err error) {
 func (s *Store) recheckOne(ctx context.Context, id int64) error {
 	return s.inTx(ctx, func(t *tx) error {
 		alert, err := t.alert(ctx, id)
-		if err != nil {
+		gone := errors.Is(err, alerting.ErrNotFound)
+		if err != nil && !gone {
 			return err
 		}
-		if alert.RecheckAt.IsZero() || alert.RecheckAt.After(t.now) {
+		if gone || alert.RecheckAt.IsZero() {
 			// Another process was first, or the row outlived its alert's wish.
-			if alert.RecheckAt.IsZero() {
-				return t.update(ctx, "DELETE FROM alert_rechecks WHERE alert_id = ?", id)
-			}
+			return t.update(ctx, "DELETE FROM alert_rechecks WHERE alert_id = ?", id)
+		}
+		if alert.RecheckAt.After(t.now) {
 			return nil
 		}
 		ledger, err := t.ledger(ctx, alert.Service)
 		if err != nil {
 			return err
 		}
-		change := alerting.Recheck(alerting.State{Alert: alert, Ledger: ledger}, &t.policy, t.now)
+		groups, err := t.s.groups(ctx, t)
+		if err != nil {
+			return err
+		}
+		change := alerting.Recheck(alerting.State{Alert: alert, Ledger: ledger}, &t.policy, groups, t.now)
 		w := newWriter(t)
 		if _, err := w.apply(ctx, loaded(alert), change); err != nil {
 			return err
@@ -146,7 +175,7 @@ func (s *Store) recheckOne(ctx context.Context, id int64) error {
 }
 
 func (t *tx) ledger(ctx context.Context, container string) (alerting.Ledger, error) {
-	ledgers, err := t.ledgers(ctx, []string{container}, t.policy.Default)
+	ledgers, err := t.ledgers(ctx, []string{container})
 	if err != nil || ledgers[container] == nil {
 		return alerting.Ledger{}, err
 	}

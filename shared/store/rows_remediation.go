@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+	"time"
 
 	"trade-monitor/shared/alerting"
 )
@@ -20,7 +21,7 @@ var updateRemediation = "UPDATE alert_remediations SET " + strings.ReplaceAll(re
 func remediationRow(r *alerting.Remediation) []any {
 	code, detail, until := reasonCells(r.Reason)
 	return []any{
-		r.AlertID, text(r.Fingerprint), string(r.Action), r.Container, string(r.Status), code, detail, until, text(r.RequestedBy),
+		r.AlertID, text(r.Fingerprint), string(r.Action), r.Container, string(r.Status), code, detail, until, text(clipTo(r.RequestedBy, 100)),
 		micros(r.RequestedAt), micros(r.OrderedAt), micros(r.EndedAt), micros(r.NextAt), text(r.ContainerID),
 		nanos(r.StartedBefore), nanos(r.StartedAfter), text(r.EngineMark), micros(r.CallLimit), r.Checks,
 	}
@@ -42,15 +43,28 @@ func scanRemediation(row scanner) (alerting.Remediation, error) {
 	return r, err
 }
 
-// ledgers reads what is known of the containers' remediations within the
-// longest budget time.
-func (t *tx) ledgers(ctx context.Context, containers []string, rule alerting.Rule) (map[string]*alerting.Ledger, error) {
+// longestRun is how long before its order or its end a remediation may have
+// been requested: it is found by the time of the request, which has an index.
+const longestRun = time.Hour
+
+// horizon is how far back the rules of the policy look.
+func horizon(p *alerting.Policy) time.Duration {
+	back := func(r alerting.Rule) time.Duration { return max(r.Guard.Per, r.Guard.Cooldown, r.Symptom) }
+	longest := back(p.Default)
+	for _, rule := range p.Rules {
+		longest = max(longest, back(rule))
+	}
+	return longest + longestRun
+}
+
+// ledgers reads what is known of the containers' remediations, as far back as
+// any rule asks.
+func (t *tx) ledgers(ctx context.Context, containers []string) (map[string]*alerting.Ledger, error) {
 	ledgers := make(map[string]*alerting.Ledger, len(containers))
 	if len(containers) == 0 {
 		return ledgers, nil
 	}
-	since := t.now.Add(-max(rule.Guard.Per, rule.Symptom, rule.Guard.Cooldown))
-	args := append(anys(containers), since.UnixMicro())
+	args := append(anys(containers), t.now.Add(-horizon(&t.policy)).UnixMicro())
 	rows, err := collect(ctx, t, scanRemediation,
 		"SELECT "+remediationColumns+" FROM alert_remediations WHERE container IN ("+list(len(containers))+
 			") AND (status <> 'SKIPPED' OR ended_us > requested_us) AND (active_key IS NOT NULL OR requested_us > ?) ORDER BY id", args...)

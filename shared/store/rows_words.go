@@ -79,9 +79,14 @@ func reasonCells(r alerting.Reason) (code, detail, until any) {
 }
 
 // clipCell keeps a detail within its VARCHAR(500).
-func clipCell(s string) string {
-	if runes := []rune(s); len(runes) > 500 {
-		return string(runes[:500])
+func clipCell(s string) string { return clipTo(s, 500) }
+
+func clipTo(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	if runes := []rune(s); len(runes) > n {
+		return string(runes[:n])
 	}
 	return s
 }

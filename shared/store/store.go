@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"trade-monitor/shared/alerting"
@@ -18,6 +19,8 @@ type Options struct {
 	Reader *sql.DB // nil: the writer
 	// Dialect of both.
 	Dialect Dialect
+	// Version is the newest migration that this program needs.
+	Version int64
 	// Policy in force; asked once per transaction.
 	Policy func() alerting.Policy
 	// Location of the guide's DATETIME columns; nil: UTC.
@@ -41,6 +44,7 @@ type Commit struct {
 type Store struct {
 	writer, reader *sql.DB
 	dialect        Dialect
+	version        int64
 	policy         func() alerting.Policy
 	location       *time.Location
 	now            func() time.Time
@@ -48,8 +52,9 @@ type Store struct {
 	log            *slog.Logger
 	shard          int // which of the totals' rows this process adds to
 
-	recorder recorder
-	stmts    statements
+	recorder   recorder
+	stmts      statements
+	recounting sync.Mutex
 }
 
 // totalsShards is over how many rows each total is spread, so that processes
@@ -59,7 +64,7 @@ const totalsShards = 16
 // New makes a Store over open connections. The tables must be there already.
 func New(o Options) *Store {
 	s := &Store{
-		writer: o.Writer, reader: o.Reader, dialect: o.Dialect, policy: o.Policy, location: o.Location,
+		writer: o.Writer, reader: o.Reader, dialect: o.Dialect, version: o.Version, policy: o.Policy, location: o.Location,
 		now: o.Now, onCommit: o.OnCommit, log: o.Log, shard: rand.IntN(totalsShards),
 	}
 	if s.reader == nil {
@@ -96,10 +101,17 @@ func (s *Store) Close() error {
 // Engine names the database engine, for people.
 func (s *Store) Engine() string { return s.dialect.Name }
 
-// Ready tells whether an event could be committed now: it takes and gives back
-// a write lock on a row of ours.
+// Ready tells whether an event could be committed now: the tables are of our
+// version, and a write lock on a row of ours is to be had.
 func (s *Store) Ready(ctx context.Context) error {
 	return s.inTx(ctx, func(t *tx) error {
+		var version int64
+		if err := t.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM alert_schema_version").Scan(&version); err != nil {
+			return fmt.Errorf("read the schema's version: %w", err)
+		}
+		if version < s.version {
+			return fmt.Errorf("%w: version %d of %d", alerting.ErrSchema, version, s.version)
+		}
 		_, err := t.exec(ctx, "DELETE FROM alert_idempotency WHERE key_hash = ?", "ready-probe")
 		return err
 	})
@@ -121,10 +133,17 @@ const attempts = 8
 // against another writer is run again from the start, so f must not keep
 // anything from an earlier run.
 func (s *Store) inTx(ctx context.Context, f func(*tx) error) error {
+	return s.inTxAt(ctx, sql.LevelDefault, f)
+}
+
+func (s *Store) inTxAt(ctx context.Context, level sql.IsolationLevel, f func(*tx) error) error {
 	for attempt := 1; ; attempt++ {
-		err := s.once(ctx, f)
+		err := s.once(ctx, level, f)
 		if err == nil {
 			return nil
+		}
+		if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+			err = ctx.Err() // which rolled the transaction back
 		}
 		if s.dialect.Kind(err) != Retry || attempt == attempts {
 			return s.dialect.wrap(err)
@@ -138,15 +157,15 @@ func (s *Store) inTx(ctx context.Context, f func(*tx) error) error {
 	}
 }
 
-func (s *Store) once(ctx context.Context, f func(*tx) error) error {
+func (s *Store) once(ctx context.Context, level sql.IsolationLevel, f func(*tx) error) error {
 	if err := s.stmts.prepare(ctx, s); err != nil {
 		return err
 	}
-	raw, err := s.writer.BeginTx(ctx, nil)
+	raw, err := s.writer.BeginTx(ctx, &sql.TxOptions{Isolation: level})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	t := &tx{Tx: raw, s: s, now: s.now().UTC(), policy: s.policy()}
+	t := &tx{Tx: raw, s: s, now: s.now().UTC().Truncate(time.Microsecond), policy: s.policy()}
 	defer raw.Rollback() //nolint:errcheck // after Commit it is a no-op; before, the error that led here counts
 	if s.dialect.Clock != "" {
 		var us int64
@@ -171,7 +190,7 @@ func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 // the say.
 func (s *Store) clock(ctx context.Context) (time.Time, error) {
 	if s.dialect.Clock == "" {
-		return s.now().UTC(), nil
+		return s.now().UTC().Truncate(time.Microsecond), nil
 	}
 	var us int64
 	if err := s.reader.QueryRowContext(ctx, s.dialect.Clock).Scan(&us); err != nil {

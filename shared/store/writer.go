@@ -3,7 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
-	"sort"
+	"slices"
+	"strings"
 	"time"
 
 	"trade-monitor/shared/alerting"
@@ -77,9 +78,33 @@ func (w *writer) apply(ctx context.Context, current *record, c alerting.Change) 
 	if current == nil {
 		current = &record{}
 	}
+	if err := w.keepFirst(ctx, current, c.Alert); err != nil {
+		return nil, err
+	}
 	w.change(current, *c.Alert)
 	w.hang(current, c)
 	return current, nil
+}
+
+// keepFirst gives the event that opened an alert a row of its own before the
+// alert, which stands for it until then, gets worse.
+func (w *writer) keepFirst(ctx context.Context, r *record, next *alerting.Alert) error {
+	if r.alert.Fingerprint == "" || r.alert.Severity == next.Severity {
+		return nil
+	}
+	key := eventKey{r, alerting.EventSlot(1)}
+	if _, there := w.events[key]; there {
+		return nil
+	}
+	if r.stored != nil {
+		kept, err := collect(ctx, w.t, scanEvent, "SELECT "+eventColumns+" FROM alert_events WHERE alert_id = ? AND slot = ?", r.alert.ID, key.slot)
+		if err != nil || len(kept) > 0 {
+			return err
+		}
+	}
+	w.eventsIn = append(w.eventsIn, key)
+	w.events[key] = held[alerting.KeptEvent]{r, firstEvent(&r.alert)}
+	return nil
 }
 
 func (w *writer) hang(on *record, c alerting.Change) {
@@ -164,17 +189,15 @@ func (w *writer) finish(ctx context.Context) error {
 		h.value.Alert.ID = h.on.alert.ID
 		w.t.commit.Happenings = append(w.t.commit.Happenings, h.value)
 	}
-	return w.writeTotals(ctx)
+	return w.writeTotals(ctx, w.t.s.shard)
 }
 
 func (w *writer) writeAlerts(ctx context.Context) error {
 	var fresh []*record
-	var rows [][]any
 	for _, r := range w.alerts {
 		w.count(r)
 		if r.stored == nil {
 			fresh = append(fresh, r)
-			rows = append(rows, w.t.s.alertRow(&r.alert))
 			continue
 		}
 		if err := w.t.update(ctx, updateAlert, w.t.s.alertUpdate(&r.alert)...); err != nil {
@@ -183,6 +206,15 @@ func (w *writer) writeAlerts(ctx context.Context) error {
 		if err := w.recheck(ctx, r); err != nil {
 			return err
 		}
+	}
+	if w.t.s.dialect.Clock != "" {
+		// In one order, so that processes that open the same alerts at once do
+		// not wait for each other in a circle.
+		slices.SortFunc(fresh, func(a, b *record) int { return strings.Compare(a.alert.Fingerprint, b.alert.Fingerprint) })
+	}
+	rows := make([][]any, len(fresh))
+	for i, r := range fresh {
+		rows[i] = w.t.s.alertRow(&r.alert)
 	}
 	if err := w.t.insert(ctx, insertAlert, rows); err != nil {
 		return err
@@ -303,62 +335,4 @@ func (w *writer) writeDecisions(ctx context.Context) error {
 		}
 	}
 	return w.t.insert(ctx, insertDecision, rows)
-}
-
-// totalKey is one row of alert_totals (without its shard).
-type totalKey struct {
-	scope, service, alertType, status, severity string
-}
-
-// The scopes of alert_totals: alerts of all services, of one service, and
-// events accepted.
-const (
-	scopeAll     = "A"
-	scopeService = "S"
-	scopeEvents  = "E"
-)
-
-// count notes how a record changes the totals.
-func (w *writer) count(r *record) {
-	if r.stored != nil {
-		w.totals[totalKey{scope: scopeEvents}] += r.alert.Occurrences - r.stored.Occurrences
-		if r.stored.Status == r.alert.Status && r.stored.Severity == r.alert.Severity {
-			return
-		}
-		w.add(r.stored, -1)
-	} else {
-		w.totals[totalKey{scope: scopeEvents}] += r.alert.Occurrences
-	}
-	w.add(&r.alert, 1)
-}
-
-func (w *writer) add(a *alerting.Alert, n int64) {
-	w.totals[totalKey{scopeAll, "", a.Type, string(a.Status), string(a.Severity)}] += n
-	w.totals[totalKey{scopeService, a.Service, a.Type, string(a.Status), string(a.Severity)}] += n
-}
-
-func (w *writer) writeTotals(ctx context.Context) error {
-	keys := make([]totalKey, 0, len(w.totals))
-	for k, n := range w.totals {
-		if n != 0 {
-			keys = append(keys, k)
-		}
-	}
-	// In one order, so that two writers never wait for each other in a circle.
-	sort.Slice(keys, func(i, j int) bool { return keys[i].less(keys[j]) })
-	rows := make([][]any, len(keys))
-	for i, k := range keys {
-		rows[i] = []any{k.scope, k.service, k.alertType, k.status, k.severity, w.t.s.shard, w.totals[k]}
-	}
-	return w.t.insert(ctx, addTotal, rows)
-}
-
-func (k totalKey) less(o totalKey) bool {
-	a, b := [...]string{k.scope, k.service, k.alertType, k.status, k.severity}, [...]string{o.scope, o.service, o.alertType, o.status, o.severity}
-	for i := range a {
-		if a[i] != b[i] {
-			return a[i] < b[i]
-		}
-	}
-	return false
 }

@@ -1,6 +1,7 @@
 package mysql_test
 
 import (
+	"database/sql"
 	"log/slog"
 	"os"
 	"testing"
@@ -35,6 +36,10 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Engine {
 		db := storetest.MariaDB(t)
 		migrate(t, db)
+		hand := db.Admin(t, db.Name)
+		hand.SetMaxOpenConns(1)
+		_, err := hand.Exec("SET time_zone = '+08:00'") // the zone of the people who work by hand
+		require.NoError(t, err)
 		return storetest.Engine{
 			SeveralProcesses: true,
 			Open: func(t testing.TB, o storetest.Setup) *store.Store {
@@ -45,10 +50,9 @@ func TestStore(t *testing.T) {
 				t.Cleanup(func() { require.NoError(t, s.Close()) })
 				return s
 			},
-			Exec: func(t testing.TB, statement string, args ...any) {
-				_, err := db.Admin(t, db.Name).Exec(statement, args...)
-				require.NoError(t, err)
-			},
+			SQL:      func(testing.TB) *sql.DB { return hand },
+			Poison:   "CREATE TRIGGER poison BEFORE INSERT ON alert_records FOR EACH ROW BEGIN IF NEW.service_name = 'poison' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'poisoned'; END IF; END",
+			Renumber: "ALTER TABLE alert_records AUTO_INCREMENT = 1",
 		}
 	})
 }

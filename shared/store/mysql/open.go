@@ -41,7 +41,7 @@ func Open(o Options) (*store.Store, error) {
 		return nil, err
 	}
 	return store.New(store.Options{
-		Writer: db, Dialect: dialect(), Policy: o.Policy, Location: o.Location, OnCommit: o.OnCommit, Log: o.Log,
+		Writer: db, Dialect: dialect(), Version: Version, Policy: o.Policy, Location: o.Location, OnCommit: o.OnCommit, Log: o.Log,
 	}), nil
 }
 
@@ -64,13 +64,12 @@ func openDB(o Options, parseTime bool) (*sql.DB, error) {
 	cfg.ParseTime = parseTime
 	cfg.Timeout = 1500 * time.Millisecond
 	cfg.ReadTimeout, cfg.WriteTimeout = 20*time.Second, 10*time.Second
-	cfg.Params = map[string]string{"time_zone": "'" + offset(o.Location) + "'"}
 	cfg.Logger = quiet{}
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("MYSQL_*: %w", err)
 	}
-	db := sql.OpenDB(readCommitted{connector})
+	db := sql.OpenDB(session{connector, o.Location})
 	conns := o.MaxConns
 	if conns == 0 {
 		conns = 8
@@ -97,13 +96,18 @@ type quiet struct{}
 
 func (quiet) Print(...any) {}
 
-// readCommitted sets the isolation level of every connection by the one
-// statement that all versions of both servers take. Under REPEATABLE READ two
-// writers that look for two missing keys deadlock.
-type readCommitted struct{ driver.Connector }
+// session sets up every connection: the zone of the guide's DATETIME columns,
+// asked anew each time because its offset may have changed since the start, and
+// the isolation level, by the one statement that all versions of both servers
+// take. Under REPEATABLE READ two writers that look for two missing keys
+// deadlock.
+type session struct {
+	driver.Connector
+	location *time.Location
+}
 
-func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
+func (s session) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := s.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -112,9 +116,14 @@ func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
 		_ = conn.Close()
 		return nil, errors.New("the MySQL driver cannot execute without preparing")
 	}
-	if _, err := execer.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil); err != nil {
-		_ = conn.Close()
-		return nil, err
+	for _, statement := range []string{
+		"SET time_zone = '" + offset(s.location) + "'",
+		"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+	} {
+		if _, err := execer.ExecContext(ctx, statement, nil); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
 	}
 	return conn, nil
 }
@@ -134,6 +143,8 @@ func dialect() store.Dialect {
 
 // Numbers of server errors, from the manuals of MySQL and MariaDB.
 const (
+	errRecordChanged      = 1020 // MariaDB's innodb_snapshot_isolation
+	errDiskFull           = 1021
 	errTooManyConnections = 1040
 	errAccessDeniedDB     = 1044
 	errAccessDenied       = 1045
@@ -141,24 +152,30 @@ const (
 	errServerShutdown     = 1053
 	errUnknownColumn      = 1054
 	errDuplicateKey       = 1062
+	errTableFull          = 1114
+	errHostBlocked        = 1129
+	errHostNotAllowed     = 1130
 	errNoSuchTable        = 1146
 	errLockWaitTimeout    = 1205
+	errTooManyOfUser      = 1203
 	errDeadlock           = 1213
+	errUserLimit          = 1226
 	errReadOnly           = 1290
 	errInterrupted        = 1317
 	errReadOnlyMode       = 1836
 	errConnectionKilled   = 1927
+	errIdleTooLong        = 4031
 )
 
 func kind(err error) store.ErrorKind {
 	var server *mysql.MySQLError
 	if errors.As(err, &server) {
 		switch server.Number {
-		case errDuplicateKey, errLockWaitTimeout, errDeadlock:
+		case errDuplicateKey, errLockWaitTimeout, errDeadlock, errRecordChanged:
 			return store.Retry
 		case errNoSuchTable, errUnknownColumn:
 			return store.Schema
-		case errTooManyConnections, errServerShutdown, errReadOnly, errReadOnlyMode, errInterrupted, errConnectionKilled,
+		case errTooManyConnections, errTooManyOfUser, errUserLimit, errHostBlocked, errHostNotAllowed, errDiskFull, errTableFull, errIdleTooLong, errServerShutdown, errReadOnly, errReadOnlyMode, errInterrupted, errConnectionKilled,
 			errAccessDenied, errAccessDeniedDB, errUnknownDatabase:
 			return store.Unreachable
 		}

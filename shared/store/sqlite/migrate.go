@@ -13,6 +13,9 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// Version is the newest migration: what this program needs.
+const Version = 1
+
 // Migrate brings the database to the newest version. Each migration is one
 // transaction; the lock on the folder keeps a second process away.
 func Migrate(ctx context.Context, db *sql.DB) error {

@@ -75,7 +75,7 @@ func open(ctx context.Context, o Options) (*store.Store, error) {
 		return nil, errors.Join(err, writer.Close())
 	}
 	return store.New(store.Options{
-		Writer: writer, Reader: reader, Dialect: dialect(), Policy: o.Policy, Location: o.Location,
+		Writer: writer, Reader: reader, Dialect: dialect(), Version: Version, Policy: o.Policy, Location: o.Location,
 		Now: o.Now, OnCommit: o.OnCommit, Log: o.Log,
 	}), nil
 }

@@ -15,20 +15,25 @@ import (
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Engine {
 		dir := t.TempDir()
+		hand, err := sql.Open("sqlite", filepath.Join(dir, "trade-monitor.db")+"?_pragma=busy_timeout(5000)")
+		require.NoError(t, err)
+		hand.SetMaxOpenConns(1)
+		t.Cleanup(func() { require.NoError(t, hand.Close()) })
+		var before *sqlite.Database
 		return storetest.Engine{
 			Open: func(t testing.TB, o storetest.Setup) *store.Store {
-				db, err := sqlite.Open(t.Context(), sqlite.Options{Dir: dir, Policy: o.Policy, OnCommit: o.OnCommit, Location: o.Policy().Location})
+				if before != nil {
+					require.NoError(t, before.Close())
+				}
+				db, err := sqlite.Open(t.Context(), sqlite.Options{Dir: dir, Policy: o.Policy, OnCommit: o.OnCommit, Location: o.Policy().Location, Now: o.Now})
 				require.NoError(t, err)
 				t.Cleanup(func() { require.NoError(t, db.Close()) })
+				before = db
 				return db.Store
 			},
-			Exec: func(t testing.TB, statement string, args ...any) {
-				db, err := sql.Open("sqlite", filepath.Join(dir, "trade-monitor.db"))
-				require.NoError(t, err)
-				defer db.Close()
-				_, err = db.Exec(statement, args...)
-				require.NoError(t, err)
-			},
+			SQL:      func(testing.TB) *sql.DB { return hand },
+			Poison:   "CREATE TRIGGER poison BEFORE INSERT ON alert_records WHEN NEW.service_name = 'poison' BEGIN SELECT RAISE(ABORT, 'poisoned'); END",
+			Renumber: "DELETE FROM sqlite_sequence WHERE name = 'alert_records'",
 		}
 	})
 }

@@ -1,6 +1,10 @@
 package storetest
 
 import (
+	"database/sql"
+	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,10 +17,17 @@ import (
 // Engine opens stores on one database of one engine.
 type Engine struct {
 	// Open opens the database of this test; calls after the first open the
-	// same one again, as another process would.
+	// same one again, as another process would (where only one may have it,
+	// the one before is ended first).
 	Open func(t testing.TB, o Setup) *store.Store
-	// Exec runs SQL as a person would by hand.
-	Exec func(t testing.TB, statement string, args ...any)
+	// SQL connects as a person would who works by hand.
+	SQL func(t testing.TB) *sql.DB
+	// Poison is a statement that makes the database refuse every alert of the
+	// service "poison".
+	Poison string
+	// Renumber is a statement after which new alerts get ids from 1 again, as
+	// after TRUNCATE.
+	Renumber string
 	// SeveralProcesses: two stores may be open on one database at once.
 	SeveralProcesses bool
 }
@@ -25,6 +36,8 @@ type Engine struct {
 type Setup struct {
 	Policy   func() alerting.Policy
 	OnCommit func(store.Commit)
+	// Now is the store's clock where the engine has none of its own.
+	Now func() time.Time
 }
 
 // Policy is the default policy with a robot to tell and a container to restart.
@@ -45,57 +58,139 @@ func Event(service string) alerting.Event {
 
 const container = "aifuturetrade-async-service"
 
+type suite map[string]func(*testing.T, Engine)
+
 // Run checks that an engine keeps the store's promises. fresh gives an engine
 // on an empty database.
 func Run(t *testing.T, fresh func(t *testing.T) Engine) {
-	for name, test := range map[string]func(*testing.T, Engine){
-		"an event opens an alert and everything that follows": testOpens,
-		"a second event folds and explains itself":            testFolds,
+	for _, theme := range []struct {
+		name string
+		suite
+	}{
+		{"events", events}, {"words", words}, {"idempotency", idempotency}, {"batches", batches}, {"totals", totals}, {"lists", lists},
+		{"delivery", deliveries}, {"verdicts", verdicts}, {"reconciliation", reconciliation},
+		{"remediation", remediations}, {"ledger", ledgers}, {"people", people}, {"hands", hands},
 	} {
-		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })
+		t.Run(theme.name, func(t *testing.T) { theme.run(t, fresh) })
+	}
+	t.Run("processes", func(t *testing.T) {
+		if fresh(t).SeveralProcesses {
+			processes.run(t, fresh)
+		}
+	})
+}
+
+func (s suite) run(t *testing.T, fresh func(t *testing.T) Engine) {
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s[name](t, fresh(t))
+		})
 	}
 }
 
-func testOpens(t *testing.T, e Engine) {
-	var commits []store.Commit
-	s := e.Open(t, Setup{Policy: Policy, OnCommit: func(c store.Commit) { commits = append(commits, c) }})
-	receipt, err := s.RecordEvent(t.Context(), Event(container), nil)
+// exec runs SQL as a person would by hand.
+func (e Engine) exec(t testing.TB, statement string, args ...any) {
+	t.Helper()
+	_, err := e.SQL(t).Exec(statement, args...)
 	require.NoError(t, err)
-	require.EqualValues(t, 1, receipt.AlertID)
-	require.Equal(t, []string{"WECHAT_WEBHOOK_URL"}, receipt.Groups)
-	require.Equal(t, alerting.Requested, receipt.RemediationStatus)
-
-	story, err := s.Story(t.Context(), 1)
-	require.NoError(t, err)
-	require.Equal(t, alerting.Open, story.Alert.Status)
-	require.WithinDuration(t, time.Now(), story.Alert.CreatedAt, 5*time.Second)
-	require.Len(t, story.Events, 1)
-	require.Len(t, story.Notifications, 1)
-	require.Len(t, story.Remediations, 1)
-	require.Len(t, story.Decisions, 1)
-	require.Len(t, commits, 1)
-	require.True(t, commits[0].Words && commits[0].Remedies)
-	require.Len(t, commits[0].Happenings, 1)
-	require.True(t, commits[0].Happenings[0].Opened)
-	require.EqualValues(t, 1, commits[0].Happenings[0].Alert.ID)
 }
 
-func testFolds(t *testing.T, e Engine) {
-	s := e.Open(t, Setup{Policy: Policy})
-	for range 2 {
-		_, err := s.RecordEvent(t.Context(), Event(container), nil)
-		require.NoError(t, err)
-	}
-	receipt, err := s.RecordEvent(t.Context(), Event(container), nil)
-	require.NoError(t, err)
-	require.EqualValues(t, 3, receipt.Occurrences)
-	require.Equal(t, "under_way", receipt.NotRemedied.Code)
-	require.Equal(t, "repeat_wait", receipt.NotTold.Code)
+// count reads one number.
+func (e Engine) count(t testing.TB, query string, args ...any) int64 {
+	t.Helper()
+	var n sql.NullInt64
+	require.NoError(t, e.SQL(t).QueryRow(query, args...).Scan(&n), query)
+	return n.Int64
+}
 
-	story, err := s.Story(t.Context(), 1)
+// row reads one row as text; NULL is "NULL".
+func (e Engine) row(t testing.TB, query string, args ...any) []string {
+	t.Helper()
+	rows, err := e.SQL(t).Query(query, args...)
 	require.NoError(t, err)
-	require.Len(t, story.Events, 3)
-	require.Len(t, story.Notifications, 1)
-	require.Len(t, story.Decisions, 2, "equal decisions in a row count up")
-	require.EqualValues(t, 2, story.Decisions[1].Count)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	require.NoError(t, err)
+	require.True(t, rows.Next(), "no row: %s", query)
+	cells := make([]sql.NullString, len(columns))
+	into := make([]any, len(columns))
+	for i := range cells {
+		into[i] = &cells[i]
+	}
+	require.NoError(t, rows.Scan(into...))
+	text := make([]string, len(columns))
+	for i, c := range cells {
+		if text[i] = c.String; !c.Valid {
+			text[i] = "NULL"
+		}
+	}
+	return text
+}
+
+// clockColumns are those that our logic reads, by table.
+var clockColumns = map[string][]string{
+	"alert_records":       {"created_us", "updated_us", "last_seen_us", "acknowledged_us", "resolved_us", "wechat_sent_us", "word_us", "recheck_us"},
+	"alert_events":        {"received_us"},
+	"alert_notifications": {"next_us", "created_us", "settled_us"},
+	"alert_messages":      {"sent_us", "answered_us", "slot_until"},
+	"alert_robots":        {"lease_us", "paused_us"},
+	"alert_remediations":  {"requested_us", "ordered_us", "ended_us", "next_us", "lease_us", "call_limit_us"},
+	"alert_decisions":     {"at_us", "last_us"},
+	"alert_rechecks":      {"at_us"},
+	"alert_idempotency":   {"expires_us"},
+}
+
+// pass lets time pass for the record: all that is stored gets older. It works
+// on every engine, also where the clock is the server's.
+func (e Engine) pass(t testing.TB, d time.Duration) {
+	t.Helper()
+	db := e.SQL(t)
+	for table, columns := range clockColumns {
+		for _, c := range columns {
+			_, err := db.Exec(fmt.Sprintf("UPDATE %s SET %s = %s - %d", table, c, c, d.Microseconds()))
+			require.NoError(t, err)
+		}
+	}
+}
+
+// open opens the store with the suite's policy, changed by the given functions.
+func (e Engine) open(t testing.TB, changes ...func(*alerting.Policy)) *store.Store {
+	t.Helper()
+	return e.Open(t, Setup{Policy: func() alerting.Policy {
+		p := Policy()
+		for _, change := range changes {
+			change(&p)
+		}
+		return p
+	}})
+}
+
+// silent is a policy that tells nobody and restarts nothing.
+func silent(p *alerting.Policy) { p.Fallback, p.Rules = "", nil }
+
+// plainEvent is an event of a type without an action.
+func plainEvent(service string) alerting.Event {
+	ev := Event(service)
+	ev.Type = "DISK_FULL"
+	return ev
+}
+
+func record(t testing.TB, s *store.Store, ev alerting.Event) alerting.Receipt {
+	t.Helper()
+	receipt, err := s.RecordEvent(t.Context(), ev, nil)
+	require.NoError(t, err)
+	return receipt
+}
+
+func over(ev alerting.Event) alerting.Event {
+	ev.Resolved = true
+	return ev
+}
+
+func storyOf(t testing.TB, s *store.Store, id int64) alerting.Story {
+	t.Helper()
+	story, err := s.Story(t.Context(), id)
+	require.NoError(t, err)
+	return story
 }

@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// Recount makes the totals what the alerts are: rows that people insert, change
+// or delete by SQL are unknown to the maintained ones. It reads one snapshot,
+// in which alerts and deltas agree, so writers go on meanwhile. Recounts of
+// several processes wait for each other: two that saw the same drift would
+// mend it twice.
+func (s *Store) Recount(ctx context.Context) error {
+	s.recounting.Lock()
+	defer s.recounting.Unlock()
+	err := s.recountAlone
+	if s.dialect.Clock != "" {
+		err = s.recountShared
+	}
+	if err := err(ctx); err != nil {
+		return s.dialect.wrap(fmt.Errorf("recount: %w", err))
+	}
+	return nil
+}
+
+// recountAlone counts on a reading connection, so that on an embedded database
+// the one writer is free meanwhile.
+func (s *Store) recountAlone(ctx context.Context) error {
+	snapshot, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer snapshot.Rollback() //nolint:errcheck // it only read
+	drift, err := s.drift(ctx, snapshot)
+	if err != nil {
+		return err
+	}
+	return s.inTx(ctx, func(t *tx) error { return t.mend(ctx, drift, s.shard) })
+}
+
+// recountShard is the one that recounts alone add to: no writer has touched
+// its rows since the snapshot, which some servers insist on.
+const recountShard = -1
+
+// recountShared counts and mends in one transaction. The row that it locks
+// first keeps other recounts away; the snapshot is taken after that.
+func (s *Store) recountShared(ctx context.Context) error {
+	return s.inTxAt(ctx, sql.LevelRepeatableRead, func(t *tx) error {
+		if err := t.insert(ctx, addTotal, [][]any{{"R", "", "", "", "", recountShard, 0}}); err != nil {
+			return err
+		}
+		drift, err := s.drift(ctx, t)
+		if err != nil {
+			return err
+		}
+		return t.mend(ctx, drift, recountShard)
+	})
+}
+
+func (t *tx) mend(ctx context.Context, drift map[totalKey]int64, shard int) error {
+	w := newWriter(t)
+	w.totals = drift
+	return w.writeTotals(ctx, shard)
+}
+
+// drift is how far the alerts are ahead of their totals.
+func (s *Store) drift(ctx context.Context, q querier) (map[totalKey]int64, error) {
+	exact := s.dialect.Binary
+	kind := "alert_type" + exact + ", status" + exact + ", severity" + exact
+	drift := map[totalKey]int64{}
+	for _, count := range []struct {
+		sign  int64
+		query string
+	}{
+		{1, "SELECT 'A', '', " + kind + ", COUNT(*) FROM alert_records GROUP BY 3, 4, 5"},
+		{1, "SELECT 'S', service_name" + exact + ", " + kind + ", COUNT(*) FROM alert_records GROUP BY 2, 3, 4, 5"},
+		{-1, "SELECT scope, service_name, alert_type, status, severity, SUM(n) FROM alert_totals WHERE scope IN ('A', 'S') GROUP BY scope, service_name, alert_type, status, severity"},
+	} {
+		if err := tally(ctx, q, drift, count.sign, count.query); err != nil {
+			return nil, err
+		}
+	}
+	return drift, nil
+}
+
+func tally(ctx context.Context, q querier, into map[totalKey]int64, sign int64, query string) error {
+	rows, err := q.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k totalKey
+		var n int64
+		if err := rows.Scan(&k.scope, &k.service, &k.alertType, &k.status, &k.severity, &n); err != nil {
+			return err
+		}
+		into[k] += sign * n
+	}
+	return rows.Err()
+}

@@ -1,0 +1,97 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"trade-monitor/shared/alerting"
+)
+
+var words = suite{
+	"a repeat earns a word after its interval":               testRepeat,
+	"changed words earn one earlier":                         testChangedWords,
+	"a worse severity is told at once":                       testRaisedWord,
+	"an acknowledged alert is not repeated, a change is":     testAcknowledgedWords,
+	"groups of the table are told by what they want":         testGroupsOfTheTable,
+	"a group that is edited by SQL counts at the next event": testEditedGroup,
+}
+
+func testRepeat(t *testing.T, e Engine) {
+	s := e.open(t)
+	record(t, s, plainEvent("a"))
+	e.pass(t, 29*time.Minute)
+	wait := record(t, s, plainEvent("a"))
+	require.Equal(t, "repeat_wait", wait.NotTold.Code)
+	require.WithinDuration(t, wait.At.Add(time.Minute), wait.NotTold.Until, 5*time.Second)
+	e.pass(t, time.Minute)
+	require.NotEmpty(t, record(t, s, plainEvent("a")).Groups)
+	require.Equal(t, "repeat_wait", record(t, s, plainEvent("a")).NotTold.Code, "the interval begins again")
+	require.Len(t, storyOf(t, s, 1).Notifications, 2)
+}
+
+func testChangedWords(t *testing.T, e Engine) {
+	s := e.open(t)
+	changed := plainEvent("a")
+	changed.Message = "now it is the other disk"
+	record(t, s, plainEvent("a"))
+	require.Equal(t, "repeat_wait", record(t, s, changed).NotTold.Code, "paced")
+	e.pass(t, 5*time.Minute)
+	require.Equal(t, "repeat_wait", record(t, s, plainEvent("a")).NotTold.Code, "the old words have been said")
+	require.NotEmpty(t, record(t, s, changed).Groups)
+}
+
+func testRaisedWord(t *testing.T, e Engine) {
+	s := e.open(t)
+	worse := plainEvent("a")
+	worse.Severity = alerting.Critical
+	record(t, s, plainEvent("a"))
+	require.NotEmpty(t, record(t, s, worse).Groups)
+	require.Equal(t, "repeat_wait", record(t, s, worse).NotTold.Code)
+	words := storyOf(t, s, 1).Notifications
+	require.Len(t, words, 2)
+	require.Equal(t, alerting.Critical, words[1].Severity)
+}
+
+func testAcknowledgedWords(t *testing.T, e Engine) {
+	s := e.open(t)
+	record(t, s, plainEvent("a"))
+	_, err := s.Acknowledge(t.Context(), 1, "li")
+	require.NoError(t, err)
+	for range 3 {
+		e.pass(t, 20*time.Minute)
+		require.Equal(t, "repeat_wait", record(t, s, plainEvent("a")).NotTold.Code)
+	}
+	changed := plainEvent("a")
+	changed.Title = "another disk"
+	require.NotEmpty(t, record(t, s, changed).Groups)
+}
+
+const insertGroup = "INSERT INTO wechat_groups (group_name, webhook_url, alert_types, is_enabled) VALUES (?, ?, ?, ?)"
+
+func testGroupsOfTheTable(t *testing.T, e Engine) {
+	s := e.open(t)
+	e.exec(t, insertGroup, "all", "https://example.com/send?key=1", nil, 1)
+	e.exec(t, insertGroup, "tickers", "https://example.com/send?key=2", "TICKER_SYNC_TIMEOUT， CONTAINER_DOWN", 1)
+	e.exec(t, insertGroup, "off", "https://example.com/send?key=3", nil, 0)
+	e.exec(t, insertGroup, "the same robot", "https://example.com/send?key=1", nil, 1)
+	require.Equal(t, []string{"all"}, record(t, s, plainEvent("a")).Groups)
+	require.Equal(t, []string{"all", "tickers"}, record(t, s, Event(container)).Groups)
+	groups, err := s.Groups(t.Context())
+	require.NoError(t, err)
+	require.Len(t, groups, 4)
+	require.WithinDuration(t, time.Now(), groups[0].CreatedAt, 5*time.Second)
+	assert.Equal(t, "https://example.com/send?key=1", groups[0].Webhook.Reveal())
+}
+
+func testEditedGroup(t *testing.T, e Engine) {
+	s := e.open(t)
+	e.exec(t, insertGroup, "one", "https://example.com/send?key=1", "DISK_FULL", 1)
+	require.Equal(t, []string{"one"}, record(t, s, plainEvent("a")).Groups)
+	e.exec(t, "UPDATE wechat_groups SET group_name = 'two'")
+	require.Equal(t, []string{"two"}, record(t, s, plainEvent("b")).Groups)
+	e.exec(t, "UPDATE wechat_groups SET is_enabled = 0")
+	require.Equal(t, []string{"WECHAT_WEBHOOK_URL"}, record(t, s, plainEvent("c")).Groups)
+}

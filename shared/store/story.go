@@ -1,0 +1,77 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"trade-monitor/shared/alerting"
+)
+
+// Story gives everything on record about one alert.
+func (s *Store) Story(ctx context.Context, id int64) (alerting.Story, error) {
+	story, err := s.story(ctx, id)
+	return story, s.dialect.wrap(err)
+}
+
+func (s *Store) story(ctx context.Context, id int64) (alerting.Story, error) {
+	var story alerting.Story
+	alerts, err := collect(ctx, s.reader, s.scanAlert, "SELECT "+alertColumns+" FROM alert_records WHERE id = ?", id)
+	if err != nil {
+		return story, fmt.Errorf("read alert %d: %w", id, err)
+	}
+	if len(alerts) == 0 {
+		return story, alerting.ErrNotFound
+	}
+	story.Alert = alerts[0]
+	if story.Events, err = collect(ctx, s.reader, scanEvent, "SELECT "+eventColumns+" FROM alert_events WHERE alert_id = ? ORDER BY received_us, n, resolved", id); err != nil {
+		return story, fmt.Errorf("read events of %d: %w", id, err)
+	}
+	if first := slices.ContainsFunc(story.Events, func(e alerting.KeptEvent) bool { return e.N == 1 && !e.Resolved }); !first {
+		story.Events = append([]alerting.KeptEvent{firstEvent(&story.Alert)}, story.Events...)
+	}
+	if story.Notifications, err = collect(ctx, s.reader, scanNotification, "SELECT "+notificationColumns+" FROM alert_notifications WHERE alert_id = ? ORDER BY id", id); err != nil {
+		return story, fmt.Errorf("read notifications of %d: %w", id, err)
+	}
+	if story.Messages, err = collect(ctx, s.reader, scanMessage, "SELECT "+messageColumns+
+		" FROM alert_messages WHERE alert_id = ? ORDER BY id", id); err != nil {
+		return story, fmt.Errorf("read messages of %d: %w", id, err)
+	}
+	if story.Remediations, err = collect(ctx, s.reader, scanRemediation, "SELECT "+remediationColumns+" FROM alert_remediations WHERE alert_id = ? ORDER BY id", id); err != nil {
+		return story, fmt.Errorf("read remediations of %d: %w", id, err)
+	}
+	story.Decisions, err = collect(ctx, s.reader, scanDecision, "SELECT "+decisionColumns+" FROM alert_decisions WHERE alert_id = ? ORDER BY seq", id)
+	if err != nil {
+		return story, fmt.Errorf("read decisions of %d: %w", id, err)
+	}
+	return story, nil
+}
+
+// firstEvent is the event that opened an alert: the alert keeps its words, so
+// it needs no row of its own unless its title had to be cut or the alert got
+// worse since (writer.keepFirst).
+func firstEvent(a *alerting.Alert) alerting.KeptEvent {
+	return alerting.KeptEvent{AlertID: a.ID, N: 1, Severity: a.Severity, Title: a.Title, Message: a.Message, Metadata: a.Metadata, ReceivedAt: a.CreatedAt}
+}
+
+// latestEvent is the newest event that is not the first, or nil.
+func (t *tx) latestEvent(ctx context.Context, a *alerting.Alert) (*alerting.KeptEvent, error) {
+	if a.Occurrences <= 1 {
+		return nil, nil
+	}
+	events, err := collect(ctx, t, scanEvent, "SELECT "+eventColumns+" FROM alert_events WHERE alert_id = ? AND slot = ?", a.ID, alerting.EventSlot(a.Occurrences))
+	if err != nil || len(events) == 0 {
+		return nil, err
+	}
+	return &events[0], nil
+}
+
+// newestRemediation is the alert's newest remediation, or the one with the id.
+func (t *tx) newestRemediation(ctx context.Context, alertID, id int64) (*alerting.Remediation, error) {
+	found, err := collect(ctx, t, scanRemediation, "SELECT "+remediationColumns+
+		" FROM alert_remediations WHERE alert_id = ? AND (id = ? OR ? = 0) ORDER BY id DESC LIMIT 1", alertID, id, id)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return &found[0], nil
+}
