@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"trade-monitor/local/demo/engine"
+	"trade-monitor/shared/docker/dockertest"
+)
+
+// The tests have names of their own, so that they never remove a demonstration
+// that somebody keeps. Runs wait for each other.
+const (
+	testName = DefaultName + "-test"
+	asMain   = "TRADE_MONITOR_DEMO_AS_MAIN"
+)
+
+// TestMain lets the test binary be the program, for the test that kills it.
+func TestMain(m *testing.M) {
+	if os.Getenv(asMain) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// ours lists what the demonstration has in Docker.
+func ours(t *testing.T) []string {
+	t.Helper()
+	docker, err := engine.Open(os.Getenv("DOCKER_HOST"))
+	require.NoError(t, err)
+	defer docker.Close()
+	names, err := docker.Labelled(t.Context(), newStage(docker, testName, nil).labels)
+	require.NoError(t, err)
+	return names
+}
+
+// listener calls heard once, when what was said holds the words.
+type listener struct {
+	mu    sync.Mutex
+	said  bytes.Buffer
+	words string
+	heard func() error
+}
+
+func (l *listener) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.said.Write(p)
+	if l.heard != nil && strings.Contains(l.said.String(), l.words) {
+		heard := l.heard
+		l.heard = nil
+		return len(p), heard()
+	}
+	return len(p), nil
+}
+
+func (l *listener) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.said.String()
+}
+
+func runDemo(t *testing.T, ctx context.Context, out io.Writer) (code int, errors string) {
+	t.Helper()
+	var stderr bytes.Buffer
+	code = run(ctx, []string{"--name", testName}, os.Getenv, out, &stderr)
+	return code, stderr.String()
+}
+
+// killedRun is a demonstration that was killed as soon as everything stood.
+func killedRun(t *testing.T) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "--name", testName)
+	cmd.Env = append(os.Environ(), asMain+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out := &listener{words: "【步骤 1】", heard: func() error { return cmd.Process.Kill() }}
+	cmd.Stdout, cmd.Stderr = out, out
+	require.Error(t, cmd.Run(), "it was killed")
+	require.Len(t, ours(t), 7, "three containers, a network and three images are left behind\n%s", out)
+}
+
+func TestTheStoryHappensAndLeavesNothing(t *testing.T) {
+	killedRun(t)
+	foreign := dockertest.Run(t, dockertest.Spec{Name: testName + "-async-service", Labels: map[string]string{labelName: testName, labelOwner: "somebody else"}})
+	before := foreign.State()
+
+	var out bytes.Buffer
+	began := time.Now()
+	code, failures := runDemo(t, t.Context(), &out)
+	require.Equal(t, exitOK, code, "%s\n%s", failures, &out)
+	assert.Less(t, time.Since(began), 90*time.Second)
+	t.Logf("\n%s", &out)
+
+	rest := out.String()
+	for _, want := range []string{
+		`已移除之前留下的 7 项`,
+		`Trade Monitor 已就绪`,
+		`http://127\.0\.0\.1:\d+/api/alerts`,
+		`\(the group, for your browser\): http://127\.0\.0\.1:\d+/\n`,
+		`【步骤 1】async-service 已启动，ticker 监控随之启动：超过 3s 未同步即告警，每 1s 检查一次`,
+		`【步骤 2】ticker 同步成功`,
+		`▶ 演示操作：让 ticker 停滞`,
+		`【步骤 3】监控发现 ticker 超过 3s 未同步，触发告警`,
+		`【步骤 4】async-service 调用 POST /api/events/notify`,
+		`【步骤 5\.1】Trade Monitor 创建告警记录 #1：TICKER_SYNC_TIMEOUT · ERROR · OPEN · Ticker同步超时告警`,
+		`【步骤 5\.3】容器已重启，StartedAt：\d\d:\d\d:\d\d\.\d+ → \d\d:\d\d:\d\d\.\d+`,
+		`正在确认是否恢复：须稳定运行 30s`,
+		`已稳定运行 15s / 30s`,
+		`【步骤 5\.2】微信群收到第 2 条消息`,
+		`│ .*已恢复`,
+		`【步骤 5\.4】告警记录已更新`,
+		`status=RESOLVED actionTaken=重启容器 ` + testName + `-async-service：已恢复.* wechatSent=true`,
+		`│ .*1\. 收到事件`,
+		`核对结果`,
+		`✓ 容器的 StartedAt 恰好变化一次 .*: 变化 1 次，日志中启动 2 次`,
+		`✓ 群里恰好两条消息 .*: 2`,
+		`演示成功`,
+		`已清理：移除了 7 项`,
+	} {
+		at := regexp.MustCompile(want).FindStringIndex(rest)
+		require.NotNil(t, at, "not told, or not in this order: %s", want)
+		rest = rest[at[1]:]
+	}
+	// Telling and healing do not wait for each other: their order is open.
+	assert.Regexp(t, `【步骤 5\.2】微信群收到第 1 条消息.*\n(.*\n)?.*│ .*Ticker同步超时告警`, out.String())
+	assert.Regexp(t, `【步骤 5\.3】重启 `+testName+`-async-service 的命令已下达，下达者：Trade Monitor`, out.String())
+	assert.NotContains(t, out.String(), "✗")
+	assert.NotContains(t, out.String(), "%!", "a line was given the wrong arguments")
+
+	assert.Empty(t, ours(t), "everything is removed")
+	assert.Equal(t, before, foreign.State(), "what belongs to somebody else is left alone")
+}
+
+func TestAnInterruptedRunLeavesNothing(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	out := &listener{words: "【步骤 3】", heard: func() error { interrupt(); return nil }}
+	code, failures := runDemo(t, ctx, out)
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, failures, "已中断 (interrupted)")
+	assert.Contains(t, out.String(), "已清理：移除了 7 项")
+	assert.Empty(t, ours(t))
+}
+
+func TestARunThatNobodyReadsEndsAndLeavesNothing(t *testing.T) {
+	out := &listener{words: "Trade Monitor 已就绪", heard: func() error { return errors.New("broken pipe") }}
+	code, _ := runDemo(t, t.Context(), out)
+	assert.Equal(t, exitFailed, code)
+	assert.NotContains(t, out.String(), "【步骤 2】")
+	assert.Empty(t, ours(t))
+}
+
+func TestAPanicLeavesNothing(t *testing.T) {
+	out := &listener{words: "Trade Monitor 已就绪", heard: func() error { panic("on purpose") }}
+	assert.PanicsWithValue(t, "on purpose", func() { runDemo(t, t.Context(), out) })
+	assert.Empty(t, ours(t))
+}
+
+func TestTheCommandLine(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--help"}, exitOK, "-keep"},
+		{[]string{"--name", "Not/a name"}, exitUsage, "--name"},
+		{[]string{"--unknown"}, exitUsage, "-unknown"},
+		{[]string{"more"}, exitUsage, "unexpected argument"},
+	} {
+		var stdout, stderr bytes.Buffer
+		assert.Equal(t, c.code, run(t.Context(), c.args, func(string) string { return "" }, &stdout, &stderr), "%q", c.args)
+		assert.Contains(t, stderr.String(), c.says)
+		assert.Empty(t, stdout.String())
+	}
+}
+
+func TestWithoutAnEngineItSaysSo(t *testing.T) {
+	for host, says := range map[string]string{
+		"unix:///nowhere/docker.sock": "没有可用的 Docker 引擎",
+		"tcp://10.0.0.1:2375":         "DOCKER_HOST",
+	} {
+		var stdout, stderr bytes.Buffer
+		getenv := func(string) string { return host }
+		assert.Equal(t, exitFailed, run(t.Context(), []string{"--name", testName + "-nowhere"}, getenv, &stdout, &stderr))
+		assert.Contains(t, stderr.String(), says)
+	}
+}

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"trade-monitor/local/demo/engine"
+	"trade-monitor/local/demo/script"
+	"trade-monitor/shared/wecom/wecomtest"
+)
+
+// The demonstration's thresholds; the guide's are 3 minutes and 60 seconds.
+const (
+	tickerTimeout = 3 * time.Second
+	checkInterval = time.Second
+)
+
+// zone is what the clocks of the parts show.
+const zone = "Asia/Shanghai"
+
+// How long things may take.
+const (
+	limitReady = 30 * time.Second // until the containers answer
+	limitClear = 45 * time.Second // until everything is removed
+)
+
+// The parts on the stage.
+const (
+	tradeMonitor = "trade-monitor"
+	robot        = "robot"
+	asyncService = "async-service"
+)
+
+// labelName and labelOwner mark what is ours. What carries another value
+// belongs to somebody else, whatever its name is.
+const (
+	labelName  = "trade-monitor.demo"
+	labelOwner = "trade-monitor.demo.owner"
+)
+
+// stage is everything that the demonstration makes in Docker.
+type stage struct {
+	engine *engine.Engine
+	name   string
+	labels map[string]string
+	out    *teller
+	client *http.Client
+	ready  bool
+
+	api, page, control string // how this process reaches the parts
+}
+
+func newStage(docker *engine.Engine, name string, out *teller) *stage {
+	host, _ := os.Hostname() // without one, the user's number has to do
+	return &stage{
+		engine: docker, name: name, out: out,
+		labels: map[string]string{labelName: name, labelOwner: fmt.Sprintf("%d@%s", os.Getuid(), host)},
+		// No proxy: everything is on this machine.
+		client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{}},
+	}
+}
+
+func (s *stage) of(part string) string { return s.name + "-" + part }
+
+// set builds the images, starts the parts and waits until they answer.
+func (s *stage) set(ctx context.Context, arch string) error {
+	if err := s.build(ctx, arch); err != nil {
+		return err
+	}
+	if err := s.engine.CreateNetwork(ctx, s.name, s.labels); err != nil {
+		return err
+	}
+	// In this order: the robot moves in with Trade Monitor.
+	for _, c := range []engine.Container{s.tradeMonitor(), s.robot()} {
+		if err := s.start(ctx, c); err != nil {
+			return err
+		}
+	}
+	monitor, err := s.engine.Inspect(ctx, s.of(tradeMonitor))
+	if err != nil {
+		return err
+	}
+	s.api, s.page = "http://"+monitor.Ports[script.TradeMonitorPort], "http://"+monitor.Ports[script.RobotPort]
+	for _, address := range []string{s.api + "/readyz", s.page + "/messages.json"} {
+		if err := s.await(ctx, address); err != nil {
+			return err
+		}
+	}
+	s.out.say("Trade Monitor 已就绪", "Trade Monitor is ready")
+	s.out.quote("接口 (API): " + s.api + "/api/alerts\n微信群页面，可在浏览器中打开 (the group, for your browser): " + s.page + "/")
+	s.ready = true
+	return nil
+}
+
+func (s *stage) start(ctx context.Context, c engine.Container) error {
+	c.Labels = s.labels
+	return s.engine.Run(ctx, c)
+}
+
+// tradeMonitor is the service as anybody would run it, with the socket of the
+// engine. It publishes the robot's page as well, which shares its network.
+func (s *stage) tradeMonitor() engine.Container {
+	host := "127.0.0.1:" + strconv.Itoa(script.RobotPort)
+	return engine.Container{
+		Name: s.of(tradeMonitor), Image: s.of(tradeMonitor), Network: s.name, Alias: tradeMonitor,
+		Publish: []int{script.TradeMonitorPort, script.RobotPort},
+		Mounts:  []string{s.engine.Socket + ":" + engine.DefaultSocket},
+		Env: append(s.settings(),
+			"LISTEN_HOST=0.0.0.0", "PORT="+strconv.Itoa(script.TradeMonitorPort), "DATA_DIR=/data", "LOG_DIR=/logs",
+			"REMEDIATION_CONTAINERS="+s.of(asyncService),
+			"WECHAT_ALLOWED_HOSTS="+host,
+			"WECHAT_WEBHOOK_URL="+wecomtest.URL("http://"+host, wecomtest.New().Key(script.Group)),
+		),
+	}
+}
+
+// robot shares Trade Monitor's network, as two containers of a pod do: plain
+// http is allowed to a loopback address only, and this one is one.
+func (s *stage) robot() engine.Container {
+	return engine.Container{Name: s.of(robot), Image: s.of(robot), Network: "container:" + s.of(tradeMonitor)}
+}
+
+func (s *stage) asyncService() engine.Container {
+	return engine.Container{
+		Name: s.of(asyncService), Image: s.of(asyncService), Network: s.name, Publish: []int{script.ControlPort},
+		Env: append(s.settings(), fmt.Sprintf("TRADE_MONITOR_URL=http://%s:%d", tradeMonitor, script.TradeMonitorPort)),
+	}
+}
+
+// settings are what both sides are told.
+func (s *stage) settings() []string {
+	return []string{
+		"TZ=" + zone,
+		"ASYNC_MONITOR_CONTAINER=" + s.of(asyncService),
+		"ASYNC_MONITOR_TICKER_TIMEOUT=" + tickerTimeout.String(),
+		"ASYNC_MONITOR_CHECK_INTERVAL=" + checkInterval.String(),
+	}
+}
+
+// startService starts the async-service, with which the story begins.
+func (s *stage) startService(ctx context.Context) error {
+	if err := s.start(ctx, s.asyncService()); err != nil {
+		return err
+	}
+	service, err := s.engine.Inspect(ctx, s.of(asyncService))
+	s.control = "http://" + service.Ports[script.ControlPort]
+	return err
+}
+
+// stall makes the ticker of the async-service stall.
+func (s *stage) stall(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.control+script.StallPath, nil)
+	if err != nil {
+		return fmt.Errorf("stall the ticker: %w", err)
+	}
+	answer, err := s.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("stall the ticker: %w", err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusNoContent {
+		return fmt.Errorf("stall the ticker: HTTP %d", answer.StatusCode)
+	}
+	return nil
+}
+
+// await waits until an address answers 200.
+func (s *stage) await(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limitReady, fmt.Errorf("%s 在 %s 内没有就绪 (is not ready)", address, limitReady))
+	defer cancel()
+	for {
+		if err := s.get(ctx, address, nil); err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// clear removes everything, also when ctx has ended.
+func (s *stage) clear(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limitClear)
+	defer cancel()
+	removed, err := s.engine.RemoveLabelled(ctx, s.labels)
+	if err != nil {
+		return errors.Join(err, fmt.Errorf("清理未完成，请运行 (not everything was removed; run): go run ./local/demo --remove --name %s", s.name))
+	}
+	s.out.say("已清理：移除了 %d 项容器、网络和镜像", "cleaned up: %d containers, networks and images removed", removed)
+	return nil
+}
+
+// farewell says what is left and how to get rid of it.
+func (s *stage) farewell(o options) {
+	remove := "go run ./local/demo --remove"
+	if o.name != DefaultName {
+		remove += " --name " + o.name
+	}
+	s.out.say("按 --keep 保留全部容器", "everything is left running, as --keep says")
+	s.out.quote(strings.Join([]string{
+		"微信群页面 (group page): " + s.page + "/",
+		"告警 (alerts): " + s.api + "/api/alerts",
+		"再次停滞 (stall again): curl -X POST " + s.control + script.StallPath,
+		"移除 (remove): " + remove,
+	}, "\n"))
+}
+
+// lastLines is how much of a log is shown after a failure.
+const lastLines = 25
+
+// confess shows what the parts said, before they are removed.
+func (s *stage) confess(ctx context.Context) {
+	for _, part := range []string{tradeMonitor, robot, asyncService} {
+		log, err := s.engine.Logs(ctx, s.of(part))
+		if err != nil {
+			continue // it was not started
+		}
+		lines := strings.Split(strings.TrimSpace(log), "\n")
+		s.out.say("%s 的最后输出", "the last that %s said", s.of(part))
+		s.out.quote(strings.Join(lines[max(0, len(lines)-lastLines):], "\n"))
+	}
+}
