@@ -200,19 +200,22 @@ func (s *Store) ReleaseLeases(ctx context.Context, owner string) error {
 
 // Handle requests the alert's action because a person asked.
 func (s *Store) Handle(ctx context.Context, id int64, by string) (alerting.Remediation, error) {
-	var requested alerting.Remediation
 	err := s.onAlert(ctx, id, func(t *tx, alert *alerting.Alert) (alerting.Change, error) {
 		ledger, err := t.ledger(ctx, alert.Service)
 		if err != nil {
 			return alerting.Change{}, err
 		}
-		change, err := alerting.Handle(alerting.State{Alert: alert, Ledger: ledger}, by, &t.policy, t.now)
-		if err == nil {
-			requested = *change.Remediation
-		}
-		return change, err
+		return alerting.Handle(alerting.State{Alert: alert, Ledger: ledger}, by, &t.policy, t.now)
 	})
-	return requested, err
+	if err != nil {
+		return alerting.Remediation{}, err
+	}
+	requested, err := collect(ctx, s.reader, scanRemediation, "SELECT "+remediationColumns+
+		" FROM alert_remediations WHERE alert_id = ? ORDER BY id DESC LIMIT 1", id)
+	if err != nil || len(requested) == 0 {
+		return alerting.Remediation{}, s.dialect.wrap(errors.Join(err, errors.New("the remediation just requested is gone")))
+	}
+	return requested[0], nil
 }
 
 // Acknowledge records that a person cares for the alert.

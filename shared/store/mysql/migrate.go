@@ -3,10 +3,12 @@ package mysql
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
@@ -29,7 +31,7 @@ func Migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	if at, err := AppliedVersion(ctx, db); err == nil && at >= Version {
 		return nil // no right to CREATE is needed when nothing is to be created
 	}
-	locker, err := lock.NewMySQLTableLocker(lock.WithTableName(lockTable), lock.WithTableLockTimeout(250*time.Millisecond, 1200), lock.WithTableLogger(slog.New(slog.DiscardHandler)))
+	locker, err := newLocker()
 	if err != nil {
 		return fmt.Errorf("migration lock: %w", err)
 	}
@@ -41,6 +43,44 @@ func Migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// mendingLocker mends, once it has the lock, what goose does not: a process
+// that was killed after it had created the version table and before it filled
+// it would keep every later one from starting.
+type mendingLocker struct{ lock.Locker }
+
+func newLocker() (mendingLocker, error) {
+	locker, err := lock.NewMySQLTableLocker(
+		lock.WithTableName(lockTable), lock.WithTableLogger(slog.New(slog.DiscardHandler)),
+		lock.WithTableLockTimeout(250*time.Millisecond, 1200), lock.WithTableUnlockTimeout(250*time.Millisecond, 8),
+		// How long the lock of a process that was killed holds the next one up.
+		lock.WithTableLeaseDuration(10*time.Second), lock.WithTableHeartbeatInterval(2*time.Second))
+	return mendingLocker{locker}, err
+}
+
+func (l mendingLocker) Lock(ctx context.Context, db *sql.DB) error {
+	if err := l.Locker.Lock(ctx, db); err != nil {
+		return err
+	}
+	if err := mendVersions(ctx, db); err != nil {
+		return errors.Join(err, l.Unlock(ctx, db))
+	}
+	return nil
+}
+
+func mendVersions(ctx context.Context, db *sql.DB) error {
+	there, err := exists(ctx, db, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?", versionTable)
+	if err != nil || !there {
+		return err
+	}
+	if filled, err := exists(ctx, db, "SELECT COUNT(*) FROM "+versionTable+" WHERE version_id = 0"); err != nil || filled {
+		return err
+	}
+	if _, err := db.ExecContext(ctx, "INSERT INTO "+versionTable+" (version_id, is_applied) VALUES (0, 1)"); err != nil {
+		return fmt.Errorf("mend the version table: %w", err)
 	}
 	return nil
 }
@@ -88,7 +128,11 @@ func addColumns(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 		return nil
 	}
 	log.Info("adding columns to alert_records")
-	if _, err := db.ExecContext(ctx, "ALTER TABLE `alert_records` "+alter[2:]); err != nil {
+	_, err := db.ExecContext(ctx, "ALTER TABLE `alert_records` "+alter[2:])
+	if numbered(err, errDuplicateColumn) {
+		return nil // a killed process's ALTER, which the server finished meanwhile
+	}
+	if err != nil {
 		return fmt.Errorf("add columns to alert_records: %w", err)
 	}
 	return nil
@@ -100,10 +144,21 @@ func addIndex(ctx context.Context, db *sql.DB, ix index, log *slog.Logger) error
 		return err
 	}
 	log.Info("adding an index", "index", ix.name)
-	if _, err := db.ExecContext(ctx, "CREATE "+ix.definition); err != nil {
+	if _, err := db.ExecContext(ctx, "CREATE "+ix.definition); err != nil && !numbered(err, errDuplicateIndex) {
 		return fmt.Errorf("add index %s: %w", ix.name, err)
 	}
 	return nil
+}
+
+// Numbers of server errors that say that a step was done before.
+const (
+	errDuplicateColumn = 1060
+	errDuplicateIndex  = 1061
+)
+
+func numbered(err error, number uint16) bool {
+	var server *mysql.MySQLError
+	return errors.As(err, &server) && server.Number == number
 }
 
 func exists(ctx context.Context, db *sql.DB, query string, args ...any) (bool, error) {

@@ -223,6 +223,7 @@ func (s *Server) Admin(t testing.TB, database string) *sql.DB {
 	t.Helper()
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Net, cfg.Addr, cfg.DBName, cfg.MultiStatements = "root", "unix", s.socket(), database, true
+	cfg.Logger = &mysql.NopLogger{}
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		t.Fatalf("connect as root: %v", err)
