@@ -20,11 +20,11 @@ import (
 	"trade-monitor/shared/wecom"
 )
 
-// How long a stop takes at most: requests under way, then what the loops have
-// in flight.
+// How long a stop takes at most, and how much of it requests under way may use;
+// the rest is for what the loops have in flight.
 const (
-	stopRequests = 4 * time.Second
-	stopLoops    = 10 * time.Second
+	stopTime     = 10 * time.Second
+	stopRequests = 3 * time.Second
 )
 
 // service is everything that serve runs.
@@ -152,14 +152,16 @@ func (s *service) listenTo(h health, m *metrics) error {
 
 // stop ends requests, then the loops, then gives the leases back.
 func (s *service) stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopRequests)
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime-time.Second) // giving leases back takes the last one
 	defer cancel()
-	err := s.server.Shutdown(ctx)
-	ctx, cancel = context.WithTimeout(context.Background(), stopLoops)
-	defer cancel()
+	requests, enough := context.WithTimeout(ctx, stopRequests)
+	defer enough()
+	err := s.server.Shutdown(requests)
 	err = errors.Join(err, s.loops.stop(ctx))
 	if s.loops.started.Load() {
-		err = errors.Join(err, s.db.ReleaseLeases(ctx, s.owner))
+		release, done := context.WithTimeout(context.Background(), time.Second)
+		defer done()
+		err = errors.Join(err, s.db.ReleaseLeases(release, s.owner))
 	}
 	if err != nil {
 		s.log.Warn("未能完全停止 (not everything could be ended in order)", "error", err)

@@ -154,7 +154,7 @@ func TestOneBadValueStopsTheStart(t *testing.T) {
 		{name: "WECHAT_WEBHOOK_URL", value: "http://qyapi.weixin.qq.com/send?key=k"}, {name: "WECHAT_WEBHOOK_URL", value: "ftp://qyapi.weixin.qq.com/"},
 		{name: "WECHAT_WEBHOOK_URL", value: "http://127.0.0.1:9/send?key=k"},
 		{name: "WECHAT_MENTION_MOBILES", value: "mum"}, {name: "WECHAT_ALLOWED_HOSTS", value: "*.qq.com"}, {name: "WECHAT_ALLOWED_HOSTS", value: "https://qq.com"},
-		{name: "DOCKER_HOST", value: "/run/docker.sock"}, {name: "DOCKER_HOST", value: "tcp://"}, {name: "DOCKER_HOST", value: "ssh://host"},
+		{name: "DOCKER_HOST", value: "/run/docker.sock"}, {name: "DOCKER_HOST", value: "tcp://"}, {name: "DOCKER_HOST", value: "ssh://host"}, {name: "DOCKER_HOST", value: "https://host"},
 		{name: "REMEDIATION_MODE", value: "on"},
 		{name: "REMEDIATION_CONTAINERS", value: "*"}, {name: "REMEDIATION_CONTAINERS", value: "async-*"}, {name: "REMEDIATION_CONTAINERS", value: "ok,../x"},
 		{name: "ASYNC_MONITOR_CONTAINER", value: "a*"},

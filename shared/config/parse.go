@@ -196,7 +196,7 @@ func engineAddress(value string) bool {
 	switch u.Scheme {
 	case "unix":
 		return u.Host == "" && u.Path != ""
-	case "tcp", "http", "https":
+	case "tcp", "http":
 		return u.Hostname() != ""
 	}
 	return false
