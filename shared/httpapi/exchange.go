@@ -13,7 +13,8 @@ type exchange struct {
 	http.ResponseWriter
 	id     string
 	caller string
-	status int // 0 until the answer began
+	scope  Scope // that the route asked for
+	status int   // 0 until the answer began
 	body   []byte
 	read   bool // body holds the whole request body
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -27,11 +28,13 @@ type Route struct {
 const Patience = 1800 * time.Millisecond
 
 // Options is what all routes share. The zero value logs by slog.Default and
-// lets everybody do everything.
+// lets everybody do everything, as much as they like.
 type Options struct {
-	Log      *slog.Logger
-	Auth     *Auth
-	Patience time.Duration // 0: Patience
+	Log       *slog.Logger
+	Auth      *Auth
+	Admission *Admission     // nil: nobody has to wait
+	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
+	Patience  time.Duration  // 0: Patience
 	// Observe is told of every answer; nil: nobody is. The pattern is "/" for
 	// what no route matched.
 	Observe func(method, pattern string, status int, took time.Duration)
@@ -57,7 +60,7 @@ func Mount(o Options, routes ...Route) http.Handler {
 	if o.Patience == 0 {
 		o.Patience = Patience
 	}
-	api := &api{Options: o, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection()}
+	api := &api{Options: o, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), turnedAway: newTurnedAway()}
 	endpoints := map[string]*endpoint{}
 	for _, route := range routes {
 		e := endpoints[route.Pattern]
@@ -82,8 +85,9 @@ func noRoute(_ http.ResponseWriter, r *http.Request) error {
 
 type api struct {
 	Options
-	mux    *http.ServeMux
-	origin *http.CrossOriginProtection
+	mux        *http.ServeMux
+	origin     *http.CrossOriginProtection
+	turnedAway *turnedAway
 }
 
 // Shared header values: an answer must not append to them.
@@ -122,10 +126,7 @@ func (a *api) finish(x *exchange, r *http.Request, start time.Time) {
 		}
 	}
 	took := time.Since(start)
-	if a.Log.Enabled(r.Context(), slog.LevelDebug) {
-		a.Log.DebugContext(r.Context(), "request", "requestId", x.id, "method", r.Method, "path", r.URL.Path,
-			"status", x.status, "took", took, "caller", Caller(r.Context()))
-	}
+	a.logAccess(x, r, took)
 	if a.Observe != nil {
 		a.Observe(r.Method, r.Pattern, x.status, took)
 	}
@@ -177,9 +178,26 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if x := exchangeOf(r.Context()); x != nil {
-		x.caller = caller
+		x.caller, x.scope = caller, route.Scope
 	}
+	if e.Admission == nil {
+		return e.bounded(route.Handler, w, r)
+	}
+	place, err := e.Admission.enter(r.Context(), e.clientOf(r, caller, route.Scope))
+	if err != nil {
+		return err
+	}
+	defer e.Admission.leave(place)
 	return e.bounded(route.Handler, w, r)
+}
+
+// clientOf is who takes the place: a token wherever it comes from, else an
+// address.
+func (e *endpoint) clientOf(r *http.Request, caller string, scope Scope) client {
+	if caller != Anonymous {
+		return client{token: caller}
+	}
+	return client{address: origin(address(r, e.Proxies)), public: scope == Public}
 }
 
 // bounded runs the handler with its deadline. The clock starts when the whole

@@ -2,7 +2,6 @@ package httpapi_test
 
 import (
 	"bytes"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -94,15 +93,6 @@ func TestCrossSiteRequestsAreRefused(t *testing.T) {
 	same := post(`{}`)
 	same.Header.Set("Origin", "http://"+same.Host)
 	assert.Equal(t, 200, call(t, h, httpapi.Options{}, same).Code, "our own console may")
-}
-
-func TestTheAccessLogIsForDebugging(t *testing.T) {
-	for level, lines := range map[slog.Level]int{slog.LevelInfo: 0, slog.LevelDebug: 1} {
-		var log bytes.Buffer
-		o := httpapi.Options{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: level}))}
-		call(t, ok, o, post(`{}`))
-		assert.Equal(t, lines, bytes.Count(log.Bytes(), []byte("status=200")))
-	}
 }
 
 func TestTheObserverSeesEveryAnswerByItsPattern(t *testing.T) {

@@ -100,3 +100,16 @@ func TestMetricsAreText(t *testing.T) {
 	resp.Header.Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
 	require.NoError(t, Load(t).CheckExchange(req, sent, resp, []byte("# HELP up\nup 1\n")))
 }
+
+func TestEveryOperationMayBeTurnedAwayForNow(t *testing.T) {
+	c := Load(t)
+	for path, item := range c.doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			assert.NotNil(t, op.Responses.Value("429"), "%s %s", method, path)
+		}
+	}
+	req, sent, resp, answer := exchange("GET", "/healthz", "", 429, `{"success":false,"code":"too_many_requests","message":"m","details":[]}`)
+	require.NoError(t, c.CheckExchange(req, sent, resp, answer))
+	resp.Header.Del("Retry-After")
+	require.ErrorContains(t, c.CheckExchange(req, sent, resp, answer), "Retry-After")
+}
