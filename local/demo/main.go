@@ -136,6 +136,8 @@ func show(ctx context.Context, o options, getenv func(string) string, stdout io.
 	return err
 }
 
+var errInterrupted = errors.New("已中断 (interrupted)")
+
 // perform sets the stage, plays the story and checks it.
 func perform(ctx context.Context, s *stage, arch string) error {
 	err := s.set(ctx, arch)
@@ -146,7 +148,7 @@ func perform(ctx context.Context, s *stage, arch string) error {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return errors.New("已中断 (interrupted)")
+		return errInterrupted
 	}
 	s.confess(ctx)
 	return err
@@ -160,9 +162,12 @@ func lock(ctx context.Context, name string, out *teller) (unlock func(), err err
 	held, err := file.TryLock()
 	if err == nil && !held {
 		out.say("另一个演示正在运行，等它结束…", "another demonstration runs; waiting for its end …")
-		held, err = file.TryLockContext(ctx, 500*time.Millisecond)
+		_, err = file.TryLockContext(ctx, 500*time.Millisecond)
 	}
-	if err != nil || !held {
+	switch {
+	case ctx.Err() != nil:
+		return nil, errInterrupted
+	case err != nil:
 		return nil, fmt.Errorf("lock: %w", err)
 	}
 	return func() { _ = file.Unlock() }, nil

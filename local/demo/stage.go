@@ -208,7 +208,9 @@ func (s *stage) farewell(o options) {
 	s.out.quote(strings.Join([]string{
 		"微信群页面 (group page): " + s.page + "/",
 		"告警 (alerts): " + s.api + "/api/alerts",
-		"再次停滞 (stall again): curl -X POST " + s.control + script.StallPath,
+		// Docker gives it another port at each restart.
+		fmt.Sprintf("再次停滞 (stall again): curl -X POST http://$(docker port %s %d)%s", s.of(asyncService), script.ControlPort, script.StallPath),
+		"　冷却的 5 分钟内只告警、不重启 (within the cooldown of 5 minutes it alarms and does not restart)",
 		"移除 (remove): " + remove,
 	}, "\n"))
 }

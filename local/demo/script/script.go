@@ -9,7 +9,7 @@ const (
 	ControlPort      = 8081
 )
 
-// StallPath, posted to the async-service, ends its ticker's work until it is
+// StallPath is where a POST to the async-service ends its ticker's work until it is
 // restarted.
 const StallPath = "/stall"
 
