@@ -49,6 +49,7 @@ type Policy struct {
 type Rule struct {
 	Action  Action        // by itself
 	Manual  Action        // when a person asks
+	Target  string        // the container to act on; empty: the one that the service name names
 	Labels  []string      // metadata keys that are part of the identity
 	Guard   Guard         // when the action is held back
 	Verify  Verify        // what proves that it worked

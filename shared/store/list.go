@@ -62,13 +62,13 @@ const maxHeads = 96
 // combos reads the totals that the filter selects. Without a service they are
 // those of all services, so that their number does not grow with the services.
 func (s *Store) combos(ctx context.Context, f alerting.Filter) ([]combo, error) {
-	where, args := []string{"scope = ?"}, []any{scopeAll}
+	// Scope and service begin the table's key; scopeAll has no service.
+	where, args := []string{"scope = ?", "service_name = ?"}, []any{scopeAll, f.Service}
 	if f.Service != "" {
 		args[0] = scopeService
 	}
-	for _, c := range []struct{ column, value string }{
-		{"service_name", f.Service}, {"alert_type", f.Type}, {"status", string(f.Status)}, {"severity", string(f.Severity)},
-	} {
+	f.Service = ""
+	for _, c := range columnsOf(f) {
 		if c.value != "" {
 			where = append(where, c.column+" = ?")
 			args = append(args, c.value)
@@ -111,7 +111,7 @@ func (s *Store) heads(ctx context.Context, f alerting.Filter, combos []combo, si
 		ids = ids[:size]
 		next = ids[size-1]
 	}
-	m := s.where(f) // an alert may have changed since its id was read
+	m := s.still(f)
 	page, err = collect(ctx, s.reader, s.scanAlert,
 		"SELECT "+alertColumns+" FROM alert_records WHERE id IN ("+list(len(ids))+")"+m.and()+" ORDER BY id DESC", append(anys(ids), m.args...)...)
 	return page, next, err
@@ -167,11 +167,28 @@ func (m *matching) and() string {
 	return " AND " + strings.Join(m.conditions, " AND ")
 }
 
+// columnValue is what a filter asks of one column; empty: nothing.
+type columnValue struct{ column, value string }
+
+func columnsOf(f alerting.Filter) []columnValue {
+	return []columnValue{{"alert_type", f.Type}, {"service_name", f.Service}, {"status", string(f.Status)}, {"severity", string(f.Severity)}}
+}
+
+// still asks the filter's columns again of alerts that were found by them: one
+// may have changed since. No index serves these conditions, on purpose: SQLite
+// would rather walk all alerts of a type and status than look up a page's ids.
+func (s *Store) still(f alerting.Filter) (m matching) {
+	for _, c := range columnsOf(f) {
+		if c.value != "" {
+			m.equal(s, "COALESCE("+c.column+", '')", c.value)
+		}
+	}
+	return m
+}
+
 // where writes the filter as conditions.
 func (s *Store) where(f alerting.Filter) (m matching) {
-	for _, c := range []struct{ column, value string }{
-		{"alert_type", f.Type}, {"service_name", f.Service}, {"status", string(f.Status)}, {"severity", string(f.Severity)},
-	} {
+	for _, c := range columnsOf(f) {
 		if c.value != "" {
 			m.equal(s, c.column, c.value)
 		}

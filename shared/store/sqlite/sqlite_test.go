@@ -15,7 +15,7 @@ import (
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Engine {
 		dir := t.TempDir()
-		hand, err := sql.Open("sqlite", filepath.Join(dir, "trade-monitor.db")+"?_pragma=busy_timeout(5000)")
+		hand, err := sql.Open("sqlite", filepath.Join(dir, "trade-monitor.db")+"?_pragma=busy_timeout(20000)&_pragma=synchronous(OFF)&_txlock=immediate")
 		require.NoError(t, err)
 		hand.SetMaxOpenConns(1)
 		t.Cleanup(func() { require.NoError(t, hand.Close()) })

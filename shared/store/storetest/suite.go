@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -145,13 +146,17 @@ var clockColumns = map[string][]string{
 // on every engine, also where the clock is the server's.
 func (e Engine) pass(t testing.TB, d time.Duration) {
 	t.Helper()
-	db := e.SQL(t)
+	tx, err := e.SQL(t).Begin()
+	require.NoError(t, err)
 	for table, columns := range clockColumns {
+		var set []string
 		for _, c := range columns {
-			_, err := db.Exec(fmt.Sprintf("UPDATE %s SET %s = %s - %d", table, c, c, d.Microseconds()))
-			require.NoError(t, err)
+			set = append(set, fmt.Sprintf("%s = %s - %d", c, c, d.Microseconds()))
 		}
+		_, err := tx.Exec("UPDATE " + table + " SET " + strings.Join(set, ", "))
+		require.NoError(t, err)
 	}
+	require.NoError(t, tx.Commit())
 }
 
 // open opens the store with the suite's policy, changed by the given functions.

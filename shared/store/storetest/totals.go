@@ -42,8 +42,8 @@ func storm(t testing.TB, s *store.Store, seed uint64, n int) {
 // selections are all combinations of the four filters over values that occur
 // and one that does not.
 func selections() (all []alerting.Filter) {
-	for _, kind := range []string{"", "DISK_FULL", "CPU", "CONTAINER_DOWN", "NONE"} {
-		for _, service := range []string{"", "a", "A", "服务"} {
+	for _, kind := range []string{"", "DISK_FULL", "NONE"} {
+		for _, service := range []string{"", "a", "A"} {
 			for _, status := range append([]alerting.AlertStatus{""}, alerting.Statuses...) {
 				for _, severity := range append([]alerting.Severity{""}, alerting.Severities...) {
 					all = append(all, alerting.Filter{Type: kind, Service: service, Status: status, Severity: severity, Page: 1, PageSize: 5})
