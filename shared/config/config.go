@@ -43,6 +43,8 @@ type Config struct {
 	Anonymous    []string // what callers without a token may do, by API_ANONYMOUS or by default
 	AnonymousSet bool     // whether API_ANONYMOUS said so
 
+	TLS TLS
+
 	PublicURL      string // without a slash at the end; empty: no links in messages
 	TrustedProxies []netip.Prefix
 	HTTPSProxy     alerting.Secret // a URL, perhaps with a password; empty: none
@@ -64,6 +66,15 @@ type MySQL struct {
 
 // Configured tells whether MySQL is used rather than the embedded database.
 func (m MySQL) Configured() bool { return m.Host != "" }
+
+// TLS names the files that the service answers https with.
+type TLS struct {
+	CertFile string // PEM, the whole chain; empty: plain http
+	KeyFile  string // PEM
+}
+
+// Configured tells whether https is served.
+func (t TLS) Configured() bool { return t.CertFile != "" }
 
 // Async says how the async-service is watched.
 type Async struct {
@@ -125,6 +136,9 @@ type environment struct {
 
 	Tokens    string `env:"API_TOKENS"`
 	Anonymous string `env:"API_ANONYMOUS"`
+
+	TLSCertFile string `env:"TLS_CERT_FILE"`
+	TLSKeyFile  string `env:"TLS_KEY_FILE"`
 
 	PublicURL      string `env:"PUBLIC_URL"`
 	TrustedProxies string `env:"TRUSTED_PROXIES"`

@@ -70,6 +70,7 @@ func TestWithNothingSetTheDefaultsHold(t *testing.T) {
 	assert.Empty(t, cfg.Tokens)
 	assert.Equal(t, config.Scopes, cfg.Anonymous)
 	assert.False(t, cfg.AnonymousSet)
+	assert.False(t, cfg.TLS.Configured())
 	assert.Empty(t, cfg.PublicURL)
 	assert.Empty(t, cfg.TrustedProxies)
 	assert.Empty(t, cfg.HTTPSProxy.Reveal())
@@ -88,6 +89,7 @@ func TestEveryNameIsRead(t *testing.T) {
 		"ASYNC_MONITOR_CONTAINER": "async", "ASYNC_MONITOR_TICKER_TIMEOUT": "5", "ASYNC_MONITOR_CHECK_INTERVAL": "30",
 		"ASYNC_MONITOR_LOG_PATTERN": "synced \\d+", "TRADE_MONITOR_URL": "http://trade-monitor:5005/",
 		"API_TOKENS": "svc:notify:a:b, ops:read+operate:c", "API_ANONYMOUS": "read",
+		"TLS_CERT_FILE": "tls/cert.pem", "TLS_KEY_FILE": "/run/secrets/key.pem",
 		"PUBLIC_URL": "https://tm.example/base/", "TRUSTED_PROXIES": "10.1.2.3/8,::1", "HTTPS_PROXY": "user:pw@proxy:3128",
 		"RETENTION_DAYS": "90", "TZ": "Europe/Berlin", "MESSAGE_LANGUAGE": "EN",
 	})
@@ -115,6 +117,8 @@ func TestEveryNameIsRead(t *testing.T) {
 	}, cfg.Tokens)
 	assert.Equal(t, []string{"read"}, cfg.Anonymous)
 	assert.True(t, cfg.AnonymousSet)
+	assert.Equal(t, config.TLS{CertFile: "tls/cert.pem", KeyFile: "/run/secrets/key.pem"}, cfg.TLS)
+	assert.True(t, cfg.TLS.Configured())
 	assert.Equal(t, "https://tm.example/base", cfg.PublicURL)
 	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, cfg.TrustedProxies)
 	assert.Equal(t, "http://user:pw@proxy:3128", cfg.HTTPSProxy.Reveal())
@@ -167,6 +171,8 @@ func TestOneBadValueStopsTheStart(t *testing.T) {
 		{name: "API_TOKENS", value: "a:read:s,a:read:t"}, {name: "API_TOKENS", value: "a:read:s,b:read:s"}, {name: "API_TOKENS", value: "a:read:s,,b:read:t"},
 		{name: "API_TOKENS", value: "a b:read:s"}, {name: "API_TOKENS", value: ","},
 		{name: "API_ANONYMOUS", value: "everything"},
+		{name: "TLS_CERT_FILE", value: "a\nb", with: env{"TLS_KEY_FILE": "key.pem"}}, {name: "TLS_KEY_FILE", value: "a\x00b", with: env{"TLS_CERT_FILE": "cert.pem"}},
+		{name: "TLS_CERT_FILE", value: "", with: env{"TLS_KEY_FILE": "key.pem"}}, {name: "TLS_KEY_FILE", value: "", with: env{"TLS_CERT_FILE": "cert.pem"}},
 		{name: "PUBLIC_URL", value: "tm.example"}, {name: "PUBLIC_URL", value: "javascript://x"}, {name: "PUBLIC_URL", value: "https://tm?x=1"},
 		{name: "TRUSTED_PROXIES", value: "proxy"}, {name: "TRUSTED_PROXIES", value: "10.0.0.0/99"},
 		{name: "HTTPS_PROXY", value: "ftp://proxy"}, {name: "HTTPS_PROXY", value: "http://"},

@@ -21,11 +21,23 @@ func (p *problems) serving(cfg *Config, env environment) {
 	cfg.HTTPSProxy = p.proxy("HTTPS_PROXY", env.HTTPSProxy)
 	cfg.Language = alerting.Language(p.choice("MESSAGE_LANGUAGE", env.Language, string(alerting.Chinese), string(alerting.English)))
 	cfg.Location = p.location("TZ", env.TZ)
+	cfg.TLS = TLS{CertFile: p.path("TLS_CERT_FILE", env.TLSCertFile), KeyFile: p.path("TLS_KEY_FILE", env.TLSKeyFile)}
+	p.together("TLS_CERT_FILE", env.TLSCertFile, "TLS_KEY_FILE", env.TLSKeyFile)
 	p.each("TRUSTED_PROXIES", list(env.TrustedProxies), func(item string) bool {
 		prefix, err := parsePrefix(item)
 		cfg.TrustedProxies = append(cfg.TrustedProxies, prefix)
 		return err == nil
 	}, "必须是 IP 地址或网段，如 10.0.0.0/8", "must be an IP address or a network such as 10.0.0.0/8")
+}
+
+// together names the one of two that is missing when the other is set.
+func (p *problems) together(one, oneValue, other, otherValue string) {
+	if oneValue == "" && otherValue != "" {
+		p.add(one, "设置了 "+other+" 时必填", "required when "+other+" is set")
+	}
+	if otherValue == "" && oneValue != "" {
+		p.add(other, "设置了 "+one+" 时必填", "required when "+one+" is set")
+	}
 }
 
 // parsePrefix reads a network, or an address as the network of itself.
