@@ -102,16 +102,16 @@ func show(ctx context.Context, o options, getenv func(string) string, stdout io.
 	defer stop()
 	out := newTeller(stdout, stop)
 	out.say("Trade Monitor 演示：ticker 停滞一次，从告警到自动恢复", "a demonstration: one stall of the ticker, from the alarm to the recovery")
+	arch, err := docker.Arch(ctx)
+	if err != nil {
+		return fmt.Errorf("没有可用的 Docker 引擎，请安装并启动 (no Docker engine answers; install and start one): %w", err)
+	}
 	unlock, err := lock(ctx, o.name, out)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	s := newStage(docker, o.name, out)
-	arch, err := docker.Arch(ctx)
-	if err != nil {
-		return fmt.Errorf("没有可用的 Docker 引擎，请安装并启动 (no Docker engine answers; install and start one): %w", err)
-	}
 	left, err := docker.RemoveLabelled(ctx, s.labels)
 	if err != nil {
 		return err
