@@ -156,7 +156,7 @@ func TestARefusalIsRecordedOnceWhateverComesBetween(t *testing.T) {
 	first, _ := Decide(State{Alert: opened(p, time.Minute), Ledger: ledger}, event(), p, nil, noon)
 	require.NotNil(t, first.Remediation)
 	require.Len(t, first.Notifications, 1)
-	delivered := Told(*first.Alert, Notification{Status: Sent, GroupName: "g"}, noon)
+	delivered := Told(*first.Alert, Notification{Status: Sent, GroupName: "g"}, Chinese, noon)
 	taken, err := Acknowledge(*delivered.Alert, "li", noon)
 	require.NoError(t, err)
 	again, receipt := Decide(State{Alert: taken.Alert, Ledger: ledger}, event(), p, nil, noon)

@@ -57,7 +57,7 @@ func Handle(s State, by string, p *Policy, now time.Time) (Change, error) {
 func Settle(a Alert, r Remediation, p *Policy, groups []Group, now time.Time) Change {
 	c := Change{Alert: &a, Remediation: &r}
 	a.UpdatedAt = now
-	d := Decision{What: WhatRemediation, Remedy: r.Reason, Note: r.Describe(p.Language) + " " + string(r.Status)}
+	d := Decision{What: WhatRemediation, Remedy: r.Reason, Note: r.Describe(p.Language) + p.Language.Pick("：", ": ") + r.Status.Word(p.Language)}
 	if r.Pending() {
 		c.Decision = a.append(d, now)
 		return c
@@ -104,14 +104,47 @@ func (r *Remediation) Verdict(lang Language, now time.Time) string {
 }
 
 // Told records on the alert what became of a word that was owed.
-func Told(a Alert, n Notification, now time.Time) Change {
+func Told(a Alert, n Notification, lang Language, now time.Time) Change {
 	c := Change{Alert: &a}
 	a.UpdatedAt = now
-	word := n.Reason
+	word, note := n.Reason, n.Kind.Word(lang)+" → "+n.GroupName
 	if n.Status == Sent {
-		word = Reason{Code: "sent", Detail: n.GroupName}
+		word, note = Reason{Code: "sent", Detail: n.GroupName}, n.Kind.Word(lang)
 	}
-	note := string(n.Kind) + " → " + n.GroupName + " " + string(n.Status)
 	c.Decision = a.append(Decision{What: WhatMessage, Word: word, Note: note}, now)
 	return c
+}
+
+// Word names the kind for people.
+func (k Kind) Word(lang Language) string {
+	switch k {
+	case Firing:
+		return lang.Pick("告警", "alert")
+	case Over:
+		return lang.Pick("恢复通知", "all clear")
+	case Outcome:
+		return lang.Pick("处置结果", "outcome")
+	}
+	return string(k)
+}
+
+// Word names the state for people.
+func (s RemediationStatus) Word(lang Language) string {
+	switch s {
+	case Requested:
+		return lang.Pick("已安排", "requested")
+	case Running:
+		return lang.Pick("执行中", "under way")
+	case Verifying:
+		return lang.Pick("已执行，正在确认", "done, verifying")
+	case Succeeded:
+		return lang.Pick("成功", "succeeded")
+	case Failed:
+		return lang.Pick("失败", "failed")
+	case UnknownOutcome:
+		return lang.Pick("结果未知", "outcome unknown")
+	case Skipped:
+		return lang.Pick("未执行", "not done")
+	}
+	return string(s)
 }

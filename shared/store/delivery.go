@@ -309,7 +309,7 @@ func (t *tx) trailWord(ctx context.Context, word alerting.Notification) error {
 		return err
 	}
 	w := newWriter(t)
-	if _, err := w.apply(ctx, loaded(alert), alerting.Told(*alert, word, t.now)); err != nil {
+	if _, err := w.apply(ctx, loaded(alert), alerting.Told(*alert, word, t.policy.Language, t.now)); err != nil {
 		return err
 	}
 	return w.finish(ctx)
