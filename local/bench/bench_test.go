@@ -32,7 +32,7 @@ func tiny(t *testing.T) plan {
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
 	return plan{
-		binary: binary, parts: partNames(), rounds: 1, seconds: 1, idle: 10 * time.Millisecond, samples: 3, gap: time.Millisecond,
+		binary: binary, parts: partNames(), rounds: 1, seconds: 1, bareSeconds: 1, idle: 10 * time.Millisecond, samples: 3, gap: time.Millisecond,
 		few: 100, many: 1_000, pages: 3, connections: 8, threads: 2,
 	}
 }
@@ -67,8 +67,8 @@ func TestAServerThatRefusesFailsTheBench(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	b := &bench{plan: plan{seconds: 1, connections: 1, threads: 1}, dir: t.TempDir()}
-	_, err := b.wrk(t.Context(), server.URL, repeating())
+	b := &bench{plan: plan{connections: 1, threads: 1}, dir: t.TempDir()}
+	_, err := b.wrk(t.Context(), server.URL, repeating(), 1)
 	assert.ErrorContains(t, err, " 1 were refused")
 }
 
@@ -89,9 +89,9 @@ func TestDistinctLoadNamesEveryServiceOnce(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}))
 	defer server.Close()
-	b := &bench{plan: plan{seconds: 1, connections: 4, threads: 2}, dir: t.TempDir()}
+	b := &bench{plan: plan{connections: 4, threads: 2}, dir: t.TempDir()}
 	for n := range 2 {
-		_, err := b.wrk(t.Context(), server.URL, distinct(n))
+		_, err := b.wrk(t.Context(), server.URL, distinct(n), 1)
 		require.NoError(t, err)
 	}
 	server.Close()

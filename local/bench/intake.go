@@ -122,7 +122,7 @@ func (i *intake) load(ctx context.Context, name string, want, goal float64, next
 	var ratios, perSecond, bares []float64
 	var p50s, p99s []int64
 	for round := range i.rounds {
-		yardstick, err := i.wrk(ctx, i.bare.url, next())
+		yardstick, err := i.wrk(ctx, i.bare.url, next(), i.bareSeconds)
 		if err != nil {
 			return fmt.Errorf("bare server: %w", err)
 		}
@@ -150,7 +150,7 @@ func (i *intake) counted(ctx context.Context, l load, count func(context.Context
 	if err != nil {
 		return outcome{}, err
 	}
-	o, err := i.wrk(ctx, i.ours.url, l)
+	o, err := i.wrk(ctx, i.ours.url, l, i.seconds)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -60,13 +60,13 @@ func (o outcome) perSecond() float64 { return float64(o.Requests) / (float64(o.M
 
 // wrk puts a server under load. An answer that is no success is an error: a
 // server that refuses is fast.
-func (b *bench) wrk(ctx context.Context, url string, l load) (outcome, error) {
+func (b *bench) wrk(ctx context.Context, url string, l load, seconds int) (outcome, error) {
 	script := filepath.Join(b.dir, "load.lua")
 	if err := os.WriteFile(script, loadScript, 0o600); err != nil {
 		return outcome{}, err
 	}
 	args := []string{
-		"-c", strconv.Itoa(b.connections), "-t", strconv.Itoa(b.threads), "-d", strconv.Itoa(b.seconds) + "s",
+		"-c", strconv.Itoa(b.connections), "-t", strconv.Itoa(b.threads), "-d", strconv.Itoa(seconds) + "s",
 		"--timeout", "10s", "-s", script, url, "--", string(l.body),
 	}
 	if l.tag != "" {
