@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
-	"sync"
 )
 
 // insertion is an INSERT that writes many rows of one shape.
@@ -55,13 +54,18 @@ const maxArgs = 8_000
 func (t *tx) insert(ctx context.Context, i insertion, rows [][]any) error {
 	d := &t.s.dialect
 	chunk := min(d.RowsPerInsert, maxArgs/i.cols)
+	query, holds := "", 0
+	args := make([]any, 0, min(chunk, len(rows))*i.cols)
 	for len(rows) > 0 {
 		n := min(chunk, len(rows))
-		args := make([]any, 0, n*i.cols)
+		if n != holds {
+			query, holds = i.statement(d, n), n
+		}
+		args = args[:0]
 		for _, row := range rows[:n] {
 			args = append(args, row...)
 		}
-		if _, err := t.exec(ctx, i.statement(d, n), args...); err != nil {
+		if _, err := t.exec(ctx, query, args...); err != nil {
 			return fmt.Errorf("%s…: %w", strings.TrimSpace(i.head), err)
 		}
 		rows = rows[n:]
@@ -71,69 +75,38 @@ func (t *tx) insert(ctx context.Context, i insertion, rows [][]any) error {
 
 // exec runs a statement in the transaction, prepared where it was.
 func (t *tx) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	if stmt := t.s.stmts.get(query); stmt != nil {
-		return t.StmtContext(ctx, stmt).ExecContext(ctx, args...)
+	if stmt := t.prepared(ctx, query); stmt != nil {
+		return stmt.ExecContext(ctx, args...)
 	}
 	return t.ExecContext(ctx, query, args...)
 }
 
-// update runs a statement that must change a row that is there.
+// QueryContext runs a query in the transaction, prepared where it was.
+func (t *tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if stmt := t.prepared(ctx, query); stmt != nil {
+		return stmt.QueryContext(ctx, args...)
+	}
+	return t.Tx.QueryContext(ctx, query, args...)
+}
+
+// prepared is the prepared statement as this transaction uses it, or nil.
+func (t *tx) prepared(ctx context.Context, query string) *sql.Stmt {
+	if stmt := t.stmts[query]; stmt != nil {
+		return stmt
+	}
+	stmt := t.s.stmts.get(query)
+	if stmt == nil {
+		return nil
+	}
+	if t.stmts == nil {
+		t.stmts = map[string]*sql.Stmt{}
+	}
+	t.stmts[query] = t.StmtContext(ctx, stmt)
+	return t.stmts[query]
+}
+
+// update runs a statement of which nothing is asked but that it runs.
 func (t *tx) update(ctx context.Context, query string, args ...any) error {
 	_, err := t.exec(ctx, query, args...)
 	return err
-}
-
-// statements keeps the hot path's statements prepared on the writing
-// connection, where the dialect gains by it.
-type statements struct {
-	mu  sync.RWMutex
-	all map[string]*sql.Stmt
-}
-
-// prepare does so once; it must run outside a transaction, which would hold
-// the only connection.
-func (p *statements) prepare(ctx context.Context, s *Store) error {
-	if !s.dialect.Prepare {
-		return nil
-	}
-	p.mu.RLock()
-	done := p.all != nil
-	p.mu.RUnlock()
-	if done {
-		return nil
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.all != nil {
-		return nil
-	}
-	queries := []string{updateAlert}
-	for _, i := range hotInsertions {
-		queries = append(queries, i.statement(&s.dialect, 1))
-	}
-	all := map[string]*sql.Stmt{}
-	for _, q := range queries {
-		stmt, err := s.writer.PrepareContext(ctx, q)
-		if err != nil {
-			return fmt.Errorf("prepare: %w", err)
-		}
-		all[q] = stmt
-	}
-	p.all = all
-	return nil
-}
-
-func (p *statements) get(query string) *sql.Stmt {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.all[query]
-}
-
-func (p *statements) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, stmt := range p.all {
-		_ = stmt.Close()
-	}
-	p.all = nil
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -34,6 +35,7 @@ type recorder struct {
 type call struct {
 	event   alerting.Event
 	idem    *alerting.Idempotency
+	key     string // the event's fingerprint, by the policy of its batch
 	receipt alerting.Receipt
 	err     error
 	done    chan struct{}
@@ -105,6 +107,9 @@ func (r *recorder) drain() {
 		for _, c := range batch {
 			close(c.done)
 		}
+		// Those who were answered go first: what they bring shares the next
+		// commit, which would otherwise carry the first of them alone.
+		runtime.Gosched()
 	}
 }
 
@@ -229,7 +234,8 @@ func (b *batchTx) load(ctx context.Context, batch []*call) error {
 	}
 	var fingerprints, targets, keys []string
 	for _, c := range batch {
-		fingerprints = append(fingerprints, b.t.policy.Fingerprint(&c.event))
+		c.key = b.t.policy.Fingerprint(&c.event)
+		fingerprints = append(fingerprints, c.key)
 		if b.t.policy.Rule(c.event.Type).Action != alerting.NoAction && b.t.policy.Lists(c.event.Target()) {
 			targets = append(targets, c.event.Target())
 		}
@@ -253,8 +259,7 @@ func (b *batchTx) load(ctx context.Context, batch []*call) error {
 }
 
 func (b *batchTx) decide(ctx context.Context, c *call, out *result) error {
-	fingerprint := b.t.policy.Fingerprint(&c.event)
-	current := b.records[fingerprint]
+	current := b.records[c.key]
 	state := alerting.State{}
 	if current != nil {
 		alert := current.alert
@@ -268,7 +273,7 @@ func (b *batchTx) decide(ctx context.Context, c *call, out *result) error {
 	if err != nil {
 		return err
 	}
-	b.note(fingerprint, after, change)
+	b.note(c.key, after, change)
 	*out = result{receipt: receipt, on: after}
 	return nil
 }

@@ -117,8 +117,8 @@ func (t *tx) openAlerts(ctx context.Context, fingerprints []string) (map[string]
 	if len(fingerprints) == 0 {
 		return nil, nil
 	}
-	alerts, err := collect(ctx, t, t.s.scanAlert,
-		"SELECT "+alertColumns+" FROM alert_records WHERE open_key IN ("+list(len(fingerprints))+")"+t.s.dialect.ForUpdate, anys(fingerprints)...)
+	keys := t.padded(anys(fingerprints))
+	alerts, err := collect(ctx, t, t.s.scanAlert, selectOpen(&t.s.dialect, len(keys)), keys...)
 	if err != nil {
 		return nil, fmt.Errorf("read open alerts: %w", err)
 	}
@@ -127,6 +127,10 @@ func (t *tx) openAlerts(ctx context.Context, fingerprints []string) (map[string]
 		open[alerts[i].Fingerprint] = &alerts[i]
 	}
 	return open, nil
+}
+
+func selectOpen(d *Dialect, keys int) string {
+	return "SELECT " + alertColumns + " FROM alert_records WHERE open_key IN (" + list(keys) + ")" + d.ForUpdate
 }
 
 // alert locks and reads one alert.

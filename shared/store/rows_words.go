@@ -102,6 +102,8 @@ func (r reasonScan) value() alerting.Reason {
 
 const groupColumns = "id, group_name, webhook_url, alert_types, is_enabled, description, created_at, updated_at"
 
+const selectGroups = "SELECT " + groupColumns + " FROM wechat_groups ORDER BY id"
+
 func (s *Store) scanGroup(row scanner) (alerting.Group, error) {
 	var g alerting.Group
 	var webhook string
@@ -113,7 +115,7 @@ func (s *Store) scanGroup(row scanner) (alerting.Group, error) {
 }
 
 func (s *Store) groups(ctx context.Context, q querier) ([]alerting.Group, error) {
-	groups, err := collect(ctx, q, s.scanGroup, "SELECT "+groupColumns+" FROM wechat_groups ORDER BY id")
+	groups, err := collect(ctx, q, s.scanGroup, selectGroups)
 	if err != nil {
 		return nil, fmt.Errorf("read groups: %w", err)
 	}

@@ -124,6 +124,7 @@ type tx struct {
 	now    time.Time
 	policy alerting.Policy
 	commit Commit
+	stmts  map[string]*sql.Stmt // prepared ones that were used already
 }
 
 // attempts bounds how often a transaction that lost a race is tried.

@@ -242,7 +242,8 @@ func (w *writer) readIDs(ctx context.Context, fresh []*record) error {
 		byKey[r.alert.Fingerprint] = r
 		keys = append(keys, r.alert.Fingerprint)
 	}
-	rows, err := w.t.QueryContext(ctx, "SELECT id, open_key FROM alert_records WHERE open_key IN ("+list(len(keys))+")", keys...)
+	keys = w.t.padded(keys)
+	rows, err := w.t.QueryContext(ctx, selectIDs(len(keys)), keys...)
 	if err != nil {
 		return fmt.Errorf("read new ids: %w", err)
 	}
@@ -264,6 +265,10 @@ func (w *writer) readIDs(ctx context.Context, fresh []*record) error {
 		return fmt.Errorf("read new ids: %d of %d", found, len(fresh))
 	}
 	return nil
+}
+
+func selectIDs(keys int) string {
+	return "SELECT id, open_key FROM alert_records WHERE open_key IN (" + list(keys) + ")"
 }
 
 // recheck keeps alert_rechecks, the list of what is decided again, in step.
@@ -317,6 +322,9 @@ func (w *writer) writeRemedies(ctx context.Context) error {
 	return w.t.insert(ctx, insertRemediation, rows)
 }
 
+const countDecisionUp = "UPDATE alert_decisions SET times = times + ?, last_us = ?, word_code = ?, word_detail = ?, word_until = ?, " +
+	"remedy_code = ?, remedy_detail = ?, remedy_until = ? WHERE alert_id = ? AND seq = ?"
+
 func (w *writer) writeDecisions(ctx context.Context) error {
 	var rows [][]any
 	for _, d := range w.decisions {
@@ -327,8 +335,7 @@ func (w *writer) writeDecisions(ctx context.Context) error {
 		}
 		word, wordDetail, wordUntil := reasonCells(d.value.Word)
 		remedy, remedyDetail, remedyUntil := reasonCells(d.value.Remedy)
-		err := w.t.update(ctx, "UPDATE alert_decisions SET times = times + ?, last_us = ?, word_code = ?, word_detail = ?, word_until = ?, "+
-			"remedy_code = ?, remedy_detail = ?, remedy_until = ? WHERE alert_id = ? AND seq = ?",
+		err := w.t.update(ctx, countDecisionUp,
 			d.value.Count, micros(d.value.LastAt), word, wordDetail, wordUntil, remedy, remedyDetail, remedyUntil, d.value.AlertID, d.value.Seq)
 		if err != nil {
 			return fmt.Errorf("count a decision up: %w", err)

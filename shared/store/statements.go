@@ -1,0 +1,87 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+)
+
+// statements keeps the hot path's statements prepared on the writing
+// connection, where the dialect gains by it.
+type statements struct {
+	mu  sync.RWMutex
+	all map[string]*sql.Stmt
+}
+
+// prepare does so once; it must run outside a transaction, which would hold
+// the only connection.
+func (p *statements) prepare(ctx context.Context, s *Store) error {
+	if !s.dialect.Prepare {
+		return nil
+	}
+	p.mu.RLock()
+	done := p.all != nil
+	p.mu.RUnlock()
+	if done {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all != nil {
+		return nil
+	}
+	all := map[string]*sql.Stmt{}
+	for _, q := range hotStatements(&s.dialect) {
+		stmt, err := s.writer.PrepareContext(ctx, q)
+		if err != nil {
+			return fmt.Errorf("prepare: %w", err)
+		}
+		all[q] = stmt
+	}
+	p.all = all
+	return nil
+}
+
+// hotStatements are those that nearly every batch of events runs.
+func hotStatements(d *Dialect) []string {
+	all := []string{updateAlert, countDecisionUp, selectGroups}
+	for _, i := range hotInsertions {
+		all = append(all, i.statement(d, 1))
+	}
+	for n := 1; n <= maxBatch; n *= 2 {
+		all = append(all, selectOpen(d, n), selectIDs(n))
+	}
+	return all
+}
+
+// padded repeats the last key until their number is one of the few that
+// statements are prepared for.
+func (t *tx) padded(keys []any) []any {
+	if !t.s.dialect.Prepare {
+		return keys
+	}
+	n := 1
+	for n < len(keys) {
+		n *= 2
+	}
+	for len(keys) < n {
+		keys = append(keys, keys[len(keys)-1])
+	}
+	return keys
+}
+
+func (p *statements) get(query string) *sql.Stmt {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.all[query]
+}
+
+func (p *statements) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, stmt := range p.all {
+		_ = stmt.Close()
+	}
+	p.all = nil
+}
