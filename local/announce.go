@@ -17,7 +17,8 @@ import (
 func (s *service) announce(ctx context.Context, w io.Writer, at net.Addr) {
 	fmt.Fprintf(w, "Trade Monitor %s\n", version())
 	for _, line := range [][2]string{
-		{"监听 (listening)", "http://" + at.String()},
+		{"监听 (listening)", s.listeningAt(at)},
+		{"接口权限 (access)", accessInForce(s.cfg)},
 		{"数据库 (database)", databaseInForce(s.cfg)},
 		{"机器人 (WECHAT_WEBHOOK_URL)", robotInForce(s.cfg)},
 		{"群 (groups in wechat_groups)", s.groupsInForce(ctx)},
@@ -27,6 +28,16 @@ func (s *service) announce(ctx context.Context, w io.Writer, at net.Addr) {
 	} {
 		fmt.Fprintf(w, "  %s: %s\n", line[0], line[1])
 	}
+	if exposed(s.cfg) { // once more where log collectors look
+		s.log.Warn("接口对网络开放，无需令牌 (open to the network without a token)", "listenHost", s.cfg.ListenHost, "scopes", s.cfg.Anonymous)
+	}
+}
+
+func (s *service) listeningAt(at net.Addr) string {
+	if s.certificate == nil {
+		return "http://" + at.String()
+	}
+	return "https://" + at.String() + " " + s.certificate.inForce()
 }
 
 func databaseInForce(cfg config.Config) string {

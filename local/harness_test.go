@@ -106,7 +106,7 @@ func launch(t testing.TB, env ...string) *runningService {
 	return s
 }
 
-var listening = regexp.MustCompile(`http://(\S+:\d+)`)
+var listening = regexp.MustCompile(`https?://\S+:\d+`)
 
 func (s *runningService) start() {
 	s.t.Helper()
@@ -121,8 +121,8 @@ func (s *runningService) start() {
 		lines := bufio.NewScanner(stdout)
 		for lines.Scan() {
 			fmt.Fprintln(s.output, lines.Text())
-			if m := listening.FindStringSubmatch(lines.Text()); m != nil {
-				found <- "http://" + m[1]
+			if url := listening.FindString(lines.Text()); url != "" {
+				found <- url
 				break
 			}
 		}

@@ -78,11 +78,15 @@ func healthcheck(ctx context.Context, a app) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	address := net.JoinHostPort(host, strconv.Itoa(a.cfg.Port))
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", nil)
+	scheme, client := "http", &http.Client{}
+	if a.cfg.TLS.Configured() {
+		scheme, client.Transport = "https", &http.Transport{TLSClientConfig: ourselves()}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+address+"/healthz", nil)
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("%s 没有应答 (does not answer): %w", address, err)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"log/slog"
 	"net/http"
 
 	"trade-monitor/functions/alerts"
@@ -29,12 +28,4 @@ func serveContract(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "application/yaml; charset=utf-8")
 	_, err := w.Write(httpapi.OpenAPI)
 	return err
-}
-
-func handler(cfg config.Config, db database, h health, m *metrics, log *slog.Logger) (http.Handler, error) {
-	auth, err := httpapi.NewAuth(cfg.Tokens, cfg.Anonymous)
-	if err != nil {
-		return nil, err
-	}
-	return httpapi.Mount(httpapi.Options{Log: log, Auth: auth, Observe: m.request}, routes(cfg, db, h, m)...), nil
 }

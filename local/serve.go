@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	"trade-monitor/shared/alerting"
@@ -37,6 +34,8 @@ type service struct {
 	journal *journal
 	loops   *loops
 	server  *http.Server
+
+	certificate *certificate // nil: plain http
 }
 
 // serve mounts all functions and runs the loops until ctx ends, then stops in
@@ -48,9 +47,9 @@ func serve(ctx context.Context, a app) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	listener, err := net.Listen("tcp", net.JoinHostPort(a.cfg.ListenHost, strconv.Itoa(a.cfg.Port)))
+	listener, err := s.listen()
 	if err != nil {
-		return fmt.Errorf("PORT: %w", err)
+		return err
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve(listener) }()
@@ -129,25 +128,6 @@ func (s *service) delivery(policy *admitted) *delivery.Loop {
 		Fallback: func() alerting.Secret { return policy.policy().Fallback },
 		Render:   func(b alerting.Brief) string { return wecom.Render(b, render, time.Now()) },
 	})
-}
-
-// listenTo makes the server. Its limits bound what a slow or hostile client
-// can hold.
-func (s *service) listenTo(h health, m *metrics) error {
-	handler, err := handler(s.cfg, s.db, h, m, s.log)
-	if err != nil {
-		return errors.Join(err, s.close())
-	}
-	s.server = &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
-	return nil
 }
 
 // stop ends requests, then the loops, then gives the leases back.

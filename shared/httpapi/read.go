@@ -99,6 +99,12 @@ func ReadJSON(r *http.Request, v any) error {
 	if err := mediaType(r.Header.Get("Content-Type")); err != nil {
 		return err
 	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return &Error{
+			Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type",
+			Message: "请求体不能压缩，请去掉 Content-Encoding (send the body as it is, without Content-Encoding)",
+		}
+	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return Invalid("body", "请求体为空，需要 JSON 对象 (empty; send a JSON object)")
 	}
@@ -166,9 +172,16 @@ func wrongTypes(body []byte, v any) error {
 		name, _ := json.Marshal(key)
 		one := slices.Concat([]byte("{"), name, []byte(":"), value, []byte("}"))
 		var wrong *json.UnmarshalTypeError
-		if err := json.Unmarshal(one, reflect.New(reflect.TypeOf(v).Elem()).Interface()); errors.As(err, &wrong) {
+		err := json.Unmarshal(one, reflect.New(reflect.TypeOf(v).Elem()).Interface())
+		switch {
+		case errors.As(err, &wrong):
 			invalid.Problems = append(invalid.Problems, alerting.Problem{Field: wrong.Field, Message: wrongType(wrong)})
+		case err != nil:
+			invalid.Problems = append(invalid.Problems, alerting.Problem{Field: key, Message: "无法读取 (cannot be read)"})
 		}
+	}
+	if len(invalid.Problems) == 0 {
+		return nil // what did not fit was of equal keys, and the last one does
 	}
 	slices.SortFunc(invalid.Problems, func(a, b alerting.Problem) int { return strings.Compare(a.Field, b.Field) })
 	return &invalid

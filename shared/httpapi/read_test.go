@@ -97,6 +97,23 @@ func TestBodiesThatAreTaken(t *testing.T) {
 	}
 }
 
+func TestOfEqualKeysTheLastOneCountsWhateverTheOthersWere(t *testing.T) {
+	var posted alerting.Posted
+	w := call(t, reading(&posted), httpapi.Options{}, post(`{"title":7,"title":[],"title":"x"}`))
+	require.Equal(t, 200, w.Code, w.Body.String())
+	assert.Equal(t, "x", posted.Title)
+	w = call(t, reading(&posted), httpapi.Options{}, post(`{"title":"x","title":7}`))
+	assert.Equal(t, "title", problemOf(t, w).Details[0].Field)
+}
+
+func TestABodyIsSentAsItIs(t *testing.T) {
+	for encoding, status := range map[string]int{"gzip": 415, "br, gzip": 415, "Identity": 200, "": 200} {
+		r := post(`{"title":"x"}`)
+		r.Header.Set("Content-Encoding", encoding)
+		assert.Equal(t, status, call(t, reading(new(alerting.Posted)), httpapi.Options{}, r).Code, encoding)
+	}
+}
+
 func TestWrongTypesAreNamedInBothLanguagesWithoutTheirValue(t *testing.T) {
 	w := call(t, reading(new(alerting.Posted)), httpapi.Options{}, post(`{"title":12345}`))
 	p := problemOf(t, w)
