@@ -30,7 +30,7 @@ type Server struct {
 	Password string
 
 	dir     string
-	flush   int
+	durable bool
 	process *exec.Cmd
 	exited  chan struct{}
 }
@@ -71,7 +71,7 @@ func MariaDB(t testing.TB) Database {
 		t.Fatal("the package's TestMain must call storetest.Main")
 	}
 	if shared.server == nil && shared.err == nil {
-		shared.server, shared.err = launch(2) // nothing of it outlives the tests
+		shared.server, shared.err = launch(false) // nothing of it outlives the tests
 	}
 	if shared.err != nil {
 		t.Fatalf("MariaDB is needed by this test (apt-get install mariadb-server): %v", shared.err)
@@ -82,7 +82,7 @@ func MariaDB(t testing.TB) Database {
 // OwnMariaDB gives a server of the test's own, which it may stop and start.
 func OwnMariaDB(t testing.TB) Database {
 	t.Helper()
-	s, err := launch(1)
+	s, err := launch(true)
 	if err != nil {
 		t.Fatalf("MariaDB is needed by this test (apt-get install mariadb-server): %v", err)
 	}
@@ -90,9 +90,9 @@ func OwnMariaDB(t testing.TB) Database {
 	return s.fresh(t)
 }
 
-// launch starts a server. flush is its innodb_flush_log_at_trx_commit: 1 keeps
-// what was committed through a power cut, 2 is faster.
-func launch(flush int) (*Server, error) {
+// launch starts a server. A durable one keeps what was committed through a
+// power cut, as a real one does; the other never waits for the disk.
+func launch(durable bool) (*Server, error) {
 	if _, err := exec.LookPath("mariadbd"); err != nil {
 		if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin"); err != nil {
 			return nil, err
@@ -106,7 +106,7 @@ func launch(flush int) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Host: "127.0.0.1", Port: port, User: "trade", Password: "test-only-password", dir: dir, flush: flush}
+	s := &Server{Host: "127.0.0.1", Port: port, User: "trade", Password: "test-only-password", dir: dir, durable: durable}
 	out, err := exec.Command("mariadb-install-db", "--no-defaults", "--user="+owner(), "--datadir="+s.data(), "--auth-root-authentication-method=normal", "--skip-test-db").CombinedOutput()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("mariadb-install-db: %w: %.2000s", err, out), os.RemoveAll(dir))
@@ -149,8 +149,13 @@ func (s *Server) start() error {
 	}
 	defer log.Close()
 	cmd := exec.Command("mariadbd", "--no-defaults", "--user="+owner(), "--datadir="+s.data(), "--socket="+s.socket(),
-		"--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.Port), "--innodb-buffer-pool-size=128M", "--innodb-flush-log-at-trx-commit="+strconv.Itoa(s.flush),
+		"--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.Port), "--innodb-buffer-pool-size=128M",
 		"--pid-file="+filepath.Join(s.dir, "pid"), "--character-set-server=utf8mb4", "--max-connections=100", "--skip-name-resolve")
+	if s.durable {
+		cmd.Args = append(cmd.Args, "--innodb-flush-log-at-trx-commit=1")
+	} else {
+		cmd.Args = append(cmd.Args, "--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--innodb-doublewrite=0")
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	// A test binary that is killed takes its server along.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
