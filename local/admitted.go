@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,18 +14,44 @@ import (
 // admitted is the policy in force: the configured one, with the containers that
 // carry the label added to the allow-list.
 type admitted struct {
-	base    alerting.Policy
 	current atomic.Pointer[alerting.Policy]
+
+	mu       sync.Mutex
+	base     alerting.Policy
+	labelled []string
 }
 
 func newAdmitted(base alerting.Policy) *admitted {
-	a := &admitted{base: base}
-	a.current.Store(&base)
+	a := &admitted{}
+	a.configure(base)
 	return a
 }
 
 // policy is what decisions are made by.
 func (a *admitted) policy() alerting.Policy { return *a.current.Load() }
+
+// configure replaces the configured policy.
+func (a *admitted) configure(base alerting.Policy) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.base = base
+	a.combine()
+}
+
+func (a *admitted) label(names []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.labelled = names
+	a.combine()
+}
+
+func (a *admitted) combine() {
+	next := a.base
+	next.Containers = slices.Concat(a.base.Containers, a.labelled)
+	slices.Sort(next.Containers)
+	next.Containers = slices.Compact(next.Containers)
+	a.current.Store(&next)
+}
 
 // labels tells which containers carry trade-monitor.restart=true.
 type labels interface {
@@ -54,10 +81,6 @@ func (a *admitted) refresh(ctx context.Context, engine labels) error {
 	if err != nil {
 		return err
 	}
-	next := a.base
-	next.Containers = slices.Concat(a.base.Containers, names)
-	slices.Sort(next.Containers)
-	next.Containers = slices.Compact(next.Containers)
-	a.current.Store(&next)
+	a.label(names)
 	return nil
 }

@@ -22,7 +22,8 @@ func (s *service) announce(ctx context.Context, w io.Writer, at net.Addr) {
 		{"数据库 (database)", databaseInForce(s.cfg)},
 		{"机器人 (WECHAT_WEBHOOK_URL)", robotInForce(s.cfg)},
 		{"群 (groups in wechat_groups)", s.groupsInForce(ctx)},
-		{"自动处置 (remediation)", fmt.Sprintf("%s %v", s.cfg.Mode, s.cfg.Containers)},
+		{"自动处置 (remediation)", fmt.Sprintf("%s %v", s.cfg.Mode, s.policy.policy().Containers)},
+		{"策略 (policy)", policyInForce(s.cfg)},
 		{"Docker", s.dockerInForce(ctx)},
 		{"告警日志 (alert log)", filepath.Join(s.cfg.LogDir, "alert.log")},
 	} {

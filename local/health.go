@@ -16,6 +16,7 @@ type health struct {
 	loops  *loops
 	db     interface{ Ready(context.Context) error }
 	docker interface{ Ping(context.Context) error } // nil: remediation is off
+	policy interface{ Usable() bool }
 }
 
 // report is the body of both.
@@ -52,6 +53,9 @@ func (h health) ready(w http.ResponseWriter, r *http.Request) error {
 	}
 	if <-docker != nil {
 		rep.Degraded = append(rep.Degraded, "Docker 不可达，无法重启容器 (Docker cannot be reached; no container can be restarted)")
+	}
+	if !h.policy.Usable() {
+		rep.Degraded = append(rep.Degraded, "策略文件无法使用，沿用之前的策略，原因见日志 (POLICY_FILE cannot be used, the policy before it stays; the log says why)")
 	}
 	return answer(w, rep)
 }

@@ -5,11 +5,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	_ "time/tzdata" // TZ works where the machine has no zone files
@@ -51,70 +53,102 @@ const (
 	exitUsage  = 2
 )
 
-// command is one word of the command line.
+// command is one thing that the command line can ask for.
 type command struct {
-	name, zh, en string
-	run          func(ctx context.Context, a app) error
+	name   string   // one word, or two
+	args   []string // what may follow, as the usage shows it; what need not is in brackets
+	zh, en string
+	run    func(ctx context.Context, a app) error
 }
 
 // app is what a command gets.
 type app struct {
 	cfg            config.Config
+	args           []string // as many as the command declares
 	stdout, stderr io.Writer
 }
 
 var commands = []command{
-	{"serve", "启动服务（默认）", "serve all functions and run the loops (default)", serve},
-	{"init-db", "创建或升级数据库表", "create or migrate the database", initDB},
-	{"healthcheck", "检查本机服务是否存活", "ask the local service whether it is alive", healthcheck},
-	{"version", "显示版本", "print the version", printVersion},
+	{"serve", nil, "启动服务（默认）", "serve all functions and run the loops (default)", serve},
+	{"init-db", nil, "创建或升级数据库表", "create or migrate the database", initDB},
+	{"policy check", []string{"[FILE]"}, "检查策略文件（默认 POLICY_FILE）", "check a policy file (default: POLICY_FILE)", policyCheck},
+	{"policy show", nil, "显示生效的策略及其来源", "print the policy in force and where it comes from", policyShow},
+	{"healthcheck", nil, "检查本机服务是否存活", "ask the local service whether it is alive", healthcheck},
+	{"version", nil, "显示版本", "print the version", printVersion},
+}
+
+// usageError is a command line that a command cannot be run by.
+type usageError struct{ text string }
+
+func (e usageError) Error() string { return e.text }
+
+// named tells whether args begin with the command's words, and gives the rest.
+func (c command) named(args []string) (rest []string, ok bool) {
+	words := strings.Fields(c.name)
+	if len(args) < len(words) || !slices.Equal(args[:len(words)], words) {
+		return nil, false
+	}
+	return args[len(words):], true
+}
+
+// admits checks the arguments by their number.
+func (c command) admits(args []string) error {
+	if len(args) > len(c.args) {
+		return usageError{"多余的参数 (unexpected argument): " + args[len(c.args)]}
+	}
+	for _, missing := range c.args[len(args):] {
+		if !strings.HasPrefix(missing, "[") {
+			return usageError{"缺少参数 (missing argument): " + missing}
+		}
+	}
+	return nil
 }
 
 // run is main without the process: args without the program's name, the
 // environment as lookup, an exit code as result.
 func run(ctx context.Context, args []string, lookup config.Lookup, stdout, stderr io.Writer) int {
-	name := "serve"
-	if len(args) > 0 {
-		name, args = args[0], args[1:]
+	if len(args) == 0 {
+		args = []string{"serve"}
 	}
-	if name == "help" || name == "-h" || name == "--help" {
+	if args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		usage(stdout)
 		return exitOK
 	}
 	for _, c := range commands {
-		if c.name != name {
-			continue
+		if rest, ok := c.named(args); ok {
+			return execute(ctx, c, lookup, app{args: rest, stdout: stdout, stderr: stderr})
 		}
-		if len(args) > 0 {
-			fmt.Fprintf(stderr, "trade-monitor %s: 多余的参数 (unexpected argument): %s\n", name, args[0])
-			return exitUsage
-		}
-		return execute(ctx, c, lookup, stdout, stderr)
 	}
-	fmt.Fprintf(stderr, "trade-monitor: 没有这个命令 (no such command): %s\n", name)
+	fmt.Fprintf(stderr, "trade-monitor: 没有这个命令 (no such command): %s\n", strings.Join(args, " "))
 	usage(stderr)
 	return exitUsage
 }
 
-func execute(ctx context.Context, c command, lookup config.Lookup, stdout, stderr io.Writer) int {
-	lookup, err := config.DotEnv(".env", lookup)
+func execute(ctx context.Context, c command, lookup config.Lookup, a app) int {
+	err := c.admits(a.args)
 	if err == nil {
-		var cfg config.Config
-		if cfg, err = config.Load(ctx, lookup); err == nil {
-			err = c.run(ctx, app{cfg: cfg, stdout: stdout, stderr: stderr})
-		}
+		lookup, err = config.DotEnv(".env", lookup)
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "trade-monitor %s: %v\n", c.name, err)
-		return exitFailed
+	if err == nil {
+		a.cfg, err = config.Load(ctx, lookup)
 	}
-	return exitOK
+	if err == nil {
+		err = c.run(ctx, a)
+	}
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(a.stderr, "trade-monitor %s: %v\n", c.name, err)
+	if errors.As(err, new(usageError)) {
+		return exitUsage
+	}
+	return exitFailed
 }
 
 func usage(w io.Writer) {
 	fmt.Fprintln(w, "用法 (usage): trade-monitor [命令 command]")
 	for _, c := range commands {
-		fmt.Fprintf(w, "  %-12s %s (%s)\n", c.name, c.zh, c.en)
+		fmt.Fprintf(w, "  %-20s %s (%s)\n", strings.Join(append([]string{c.name}, c.args...), " "), c.zh, c.en)
 	}
 	fmt.Fprintln(w, strings.TrimSpace(`
 配置来自环境变量和当前目录的 .env，见 README。 (Settings: environment and .env, see README.)`))

@@ -32,6 +32,7 @@ type service struct {
 	owner   string
 	engine  *docker.Engine
 	journal *journal
+	policy  *admitted
 	loops   *loops
 	server  *http.Server
 
@@ -87,7 +88,12 @@ func newLog(cfg config.Config, w io.Writer) *slog.Logger {
 
 // assemble makes the parts and joins them.
 func (s *service) assemble(ctx context.Context) error {
-	policy := newAdmitted(s.cfg.Policy())
+	file, err := openPolicy(s.cfg, s.log)
+	if err != nil {
+		return err
+	}
+	policy := file.inForce
+	s.policy = policy
 	metrics := newMetrics()
 	s.journal = openJournal(s.cfg.LogDir, s.cfg.Language, s.cfg.Location, s.log)
 	wakes := &wakes{note: func(c store.Commit) {
@@ -109,11 +115,13 @@ func (s *service) assemble(ctx context.Context) error {
 		loop{"delivery", words.Run},
 		loop{"remedy", remedies.Run},
 		loop{"labels", func(ctx context.Context) error { return policy.follow(ctx, engine, s.log) }},
+		loop{"policy", file.follow},
 		loop{"recount", repeat(time.Hour, s.log, "recount", s.db.Recount)},
 		loop{"forget", repeat(time.Hour, s.log, "forget", s.db.ForgetAnswers)},
 	)
 	metrics.watch(s.db, s.loops)
-	h := health{loops: s.loops, db: s.db}
+	metrics.registry.MustRegister(file)
+	h := health{loops: s.loops, db: s.db, policy: file}
 	if s.cfg.Mode != alerting.Off {
 		h.docker = engine
 	}

@@ -1,0 +1,226 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"go.yaml.in/yaml/v4"
+
+	"trade-monitor/shared/alerting"
+)
+
+// policy reads the whole document onto the policy of the environment.
+func (r *policyReader) policy(root *yaml.Node, p *alerting.Policy) {
+	var types *yaml.Node
+	r.section(root, place{}, []field{
+		{"incidentGap", r.duration(&p.IncidentGap)},
+		{"repeat", r.duration(&p.Repeat)},
+		{"changedWord", r.duration(&p.ChangedWord)},
+		{"containers", r.words(&p.Containers, 500, containerName.MatchString, zhContainer, enContainer)},
+		{"defaults", func(v *yaml.Node, at place) { r.rule(v, at, &p.Default) }},
+		{"types", func(v *yaml.Node, _ place) { types = v }},
+	})
+	inherit(p)
+	if types != nil {
+		r.types(types, p)
+	}
+}
+
+// inherit gives the defaults of the file to the types that are built in. What
+// makes them what they are stays: a default action is meant for other types.
+func inherit(p *alerting.Policy) {
+	p.Rules = maps.Clone(p.Rules)
+	for name, own := range p.Rules {
+		rule := p.Default
+		rule.Action, rule.Manual, rule.Symptom = own.Action, own.Manual, own.Symptom
+		p.Rules[name] = rule
+	}
+}
+
+func (r *policyReader) types(node *yaml.Node, p *alerting.Policy) {
+	at := place{key: "types"}
+	values := r.mapping(node, at, "写成 类型名称: {…}", "write TYPE: {…}", func(key *yaml.Node) bool { return r.alertType(key, at) })
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		rule := p.Rule(name)
+		r.rule(values[name], place{alertType: name}, &rule)
+		p.Rules[name] = rule
+	}
+}
+
+// alertType checks the name of a type by what the domain makes of one that an
+// event carries: a name that it would change is never met.
+func (r *policyReader) alertType(key *yaml.Node, at place) bool {
+	ev, err := alerting.Normalise(alerting.Posted{EventType: key.Value, ServiceName: "x", Severity: "INFO", Title: "x", Message: "x"})
+	switch {
+	case err != nil:
+		r.add(key.Line, at.below(legible(key.Value)), fmt.Sprintf("类型名称不能为空，最长 %d 个字符", alerting.MaxType), fmt.Sprintf("the name of a type must not be empty or longer than %d characters", alerting.MaxType))
+	case ev.Type != key.Value:
+		r.add(key.Line, at.below(legible(key.Value)), "类型名称须为大写，没有多余的空格："+legible(ev.Type), "write the type in capitals and without needless spaces: "+legible(ev.Type))
+	default:
+		return true
+	}
+	return false
+}
+
+// ruleKeys are the keys of defaults and of a type, in the order of the
+// documentation.
+var ruleKeys = []string{"action", "manual", "target", "cooldown", "budget", "engineWait", "verify", "symptom", "labels"}
+
+func (r *policyReader) rule(node *yaml.Node, at place, rule *alerting.Rule) {
+	before := rule.Action
+	readers := map[string]func(*yaml.Node, place){
+		"action":     r.action(&rule.Action),
+		"manual":     r.action(&rule.Manual),
+		"target":     r.container(&rule.Target),
+		"cooldown":   r.duration(&rule.Guard.Cooldown),
+		"engineWait": r.duration(&rule.Guard.EngineWait),
+		"symptom":    r.duration(&rule.Symptom),
+		"labels":     r.words(&rule.Labels, 8, isLabel, "必须是 metadata 的名称", "must be the name of a metadata key"),
+		"budget": func(v *yaml.Node, at place) {
+			r.section(v, at, []field{{"max", r.count(&rule.Guard.Budget)}, {"per", r.duration(&rule.Guard.Per)}})
+		},
+		"verify": func(v *yaml.Node, at place) {
+			r.section(v, at, []field{{"stable", r.duration(&rule.Verify.Stable)}, {"healthy", r.duration(&rule.Verify.Healthy)}})
+		},
+	}
+	var fields []field
+	for _, key := range ruleKeys {
+		if key == "target" && at.alertType == "" {
+			continue // one container for events of every unknown type: never meant
+		}
+		fields = append(fields, field{key, readers[key]})
+	}
+	r.section(node, at, fields)
+	r.manualFollows(at, rule, before)
+}
+
+// manualFollows: what is done by itself can be asked for by hand, too, unless
+// the file says otherwise.
+func (r *policyReader) manualFollows(at place, rule *alerting.Rule, before alerting.Action) {
+	line, given := r.said[at.below("action")]
+	_, manual := r.said[at.below("manual")]
+	if given && !manual && rule.Action != alerting.NoAction && rule.Action != before {
+		rule.Manual = rule.Action
+		r.said[at.below("manual")] = line
+	}
+}
+
+// text is the text of a value that must be a word of a kind; false: it was
+// complained about.
+func (r *policyReader) text(v *yaml.Node, at place, zh, en string) (string, bool) {
+	switch {
+	case v.Kind == yaml.AliasNode, v.Style&yaml.TaggedStyle != 0: // refused already
+		return "", false
+	case v.Kind == yaml.ScalarNode && v.Tag == "!!null":
+		r.add(v.Line, at, "没有值；"+zh, "has no value; "+en)
+		return "", false
+	case v.Kind != yaml.ScalarNode:
+		r.add(v.Line, at, zh, en)
+		return "", false
+	}
+	r.said[at] = v.Line
+	return v.Value, true
+}
+
+// longestPolicy bounds every duration of a policy.
+const longestPolicy = 30 * 24 * time.Hour
+
+func (r *policyReader) duration(into *time.Duration) func(*yaml.Node, place) {
+	const zh, en = "必须是 1s 到 720h 的时长，带单位，如 30s、5m、1h30m", "must be a duration from 1s to 720h with its unit, such as 30s, 5m or 1h30m"
+	return func(v *yaml.Node, at place) {
+		text, ok := r.text(v, at, zh, en)
+		if !ok {
+			return
+		}
+		d, err := time.ParseDuration(text)
+		if err != nil || v.Tag != "!!str" || d < shortest || d > longestPolicy {
+			r.add(v.Line, at, zh, en)
+			return
+		}
+		*into = d
+	}
+}
+
+func (r *policyReader) count(into *int) func(*yaml.Node, place) {
+	const zh, en = "必须是 1 到 100 的整数；完全不自动处置请写 action: none", "must be a whole number from 1 to 100; for no action at all write action: none"
+	return func(v *yaml.Node, at place) {
+		text, ok := r.text(v, at, zh, en)
+		if !ok {
+			return
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || v.Tag != "!!int" || n < 1 || n > 100 {
+			r.add(v.Line, at, zh, en)
+			return
+		}
+		*into = n
+	}
+}
+
+func (r *policyReader) action(into *alerting.Action) func(*yaml.Node, place) {
+	const zh, en = "只能是 none | restart | start", "must be one of none | restart | start"
+	return func(v *yaml.Node, at place) {
+		text, ok := r.text(v, at, zh, en)
+		if !ok {
+			return
+		}
+		switch action := alerting.Action(text); action {
+		case alerting.NoAction, alerting.Restart, alerting.Start:
+			*into = action
+		default:
+			r.add(v.Line, at, zh, en)
+		}
+	}
+}
+
+func (r *policyReader) container(into *string) func(*yaml.Node, place) {
+	return func(v *yaml.Node, at place) {
+		text, ok := r.text(v, at, zhContainer, enContainer)
+		if ok && !containerName.MatchString(text) {
+			r.add(v.Line, at, zhContainer, enContainer)
+			return
+		}
+		*into = text
+	}
+}
+
+// words reads a list; it replaces what was there before.
+func (r *policyReader) words(into *[]string, most int, valid func(string) bool, zh, en string) func(*yaml.Node, place) {
+	return func(v *yaml.Node, at place) {
+		switch {
+		case v.Kind == yaml.AliasNode:
+			return
+		case v.Kind != yaml.SequenceNode:
+			r.add(v.Line, at, "必须是列表，如 [a, b]；没有则写 []", "must be a list such as [a, b]; write [] for none")
+			return
+		case len(v.Content) > most:
+			r.add(v.Line, at, fmt.Sprintf("最多 %d 项", most), fmt.Sprintf("holds at most %d items", most))
+			return
+		}
+		items := make([]string, 0, len(v.Content))
+		for i, item := range v.Content {
+			nth := place{at.alertType, fmt.Sprintf("%s[%d]", at.key, i)}
+			text, ok := r.text(item, nth, zh, en)
+			switch {
+			case !ok:
+			case !valid(text):
+				r.add(item.Line, nth, zh, en)
+			case slices.Contains(items, text):
+				r.add(item.Line, nth, "重复，请只保留一个", "given already: keep one")
+			default:
+				items = append(items, text)
+			}
+		}
+		r.said[at] = v.Line
+		*into = items
+	}
+}
+
+func isLabel(s string) bool {
+	return s != "" && len(s) <= 100 && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) })
+}

@@ -1,0 +1,185 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"trade-monitor/shared/alerting"
+)
+
+// short writes a duration as people do: 5m, not 5m0s. time.ParseDuration reads
+// it back.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// setting is one value of a policy: a scalar or a list.
+type setting struct {
+	at    place
+	value any // string, int or []string
+}
+
+func (s setting) text() string {
+	if list, ok := s.value.([]string); ok {
+		return "[" + strings.Join(list, ", ") + "]"
+	}
+	return fmt.Sprint(s.value)
+}
+
+// settings lists what a policy file can say, with the value that holds.
+func settings(p *alerting.Policy, types []string) []setting {
+	all := []setting{
+		{place{key: "incidentGap"}, short(p.IncidentGap)},
+		{place{key: "repeat"}, short(p.Repeat)},
+		{place{key: "changedWord"}, short(p.ChangedWord)},
+		{place{key: "containers"}, p.Containers},
+	}
+	all = append(all, ruleSettings(place{key: "defaults"}, p.Default)...)
+	for _, name := range types {
+		all = append(all, ruleSettings(place{alertType: name}, p.Rule(name))...)
+	}
+	return all
+}
+
+func ruleSettings(at place, rule alerting.Rule) []setting {
+	all := []setting{
+		{at.below("action"), string(rule.Action)},
+		{at.below("manual"), string(rule.Manual)},
+		{at.below("target"), rule.Target},
+		{at.below("cooldown"), short(rule.Guard.Cooldown)},
+		{at.below("budget.max"), rule.Guard.Budget},
+		{at.below("budget.per"), short(rule.Guard.Per)},
+		{at.below("engineWait"), short(rule.Guard.EngineWait)},
+		{at.below("verify.stable"), short(rule.Verify.Stable)},
+		{at.below("verify.healthy"), short(rule.Verify.Healthy)},
+		{at.below("symptom"), short(rule.Symptom)},
+		{at.below("labels"), rule.Labels},
+	}
+	return slices.DeleteFunc(all, func(s setting) bool { return s.value == "" })
+}
+
+// Changes lists the values in which next differs, as "key: before → after".
+func (in PolicyInForce) Changes(next PolicyInForce) []string {
+	names := slices.AppendSeq(slices.Collect(maps.Keys(in.Policy.Rules)), maps.Keys(next.Policy.Rules))
+	slices.Sort(names)
+	names = slices.Compact(names)
+	before := map[place]string{}
+	for _, s := range settings(&in.Policy, names) {
+		before[s.at] = s.text()
+	}
+	var changes []string
+	for _, s := range settings(&next.Policy, names) {
+		was, had := before[s.at]
+		delete(before, s.at)
+		if !had {
+			was = "-"
+		}
+		if was != s.text() {
+			changes = append(changes, fmt.Sprintf("%s: %s → %s", s.at, was, s.text()))
+		}
+	}
+	for at, was := range before {
+		changes = append(changes, fmt.Sprintf("%s: %s → -", at, was))
+	}
+	return changes
+}
+
+// YAML writes the policy as a file that says the same, each value with where
+// it comes from. Of a type it shows what makes it differ from the defaults.
+func (in PolicyInForce) YAML() ([]byte, error) {
+	names := slices.Sorted(maps.Keys(in.Policy.Rules))
+	all := settings(&in.Policy, names)
+	usual := map[string]string{}
+	for _, s := range all {
+		if key, ok := strings.CutPrefix(s.at.key, "defaults."); ok && s.at.alertType == "" {
+			usual[key] = s.text()
+		}
+	}
+	root := &yaml.Node{Kind: yaml.MappingNode}
+	for _, s := range all {
+		path := strings.Split(s.at.key, ".")
+		if s.at.alertType != "" {
+			own := slices.Contains([]string{"action", "manual", "symptom"}, s.at.key)
+			if !own && usual[s.at.key] == s.text() {
+				continue
+			}
+			path = append([]string{"types", s.at.alertType}, path...)
+		}
+		insert(root, path, s.node(in.origin(s.at)))
+	}
+	var out bytes.Buffer
+	dumper, err := yaml.NewDumper(&out, yaml.WithIndent(2), yaml.WithLineWidth(-1))
+	if err != nil {
+		return nil, fmt.Errorf("write the policy: %w", err)
+	}
+	if err := dumper.Dump(root); err != nil {
+		return nil, fmt.Errorf("write the policy: %w", err)
+	}
+	if err := dumper.Close(); err != nil {
+		return nil, fmt.Errorf("write the policy: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+func (s setting) node(comment string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", LineComment: "# " + comment}
+	switch v := s.value.(type) {
+	case string:
+		n.Value = v
+	case int:
+		n.Tag, n.Value = "!!int", strconv.Itoa(v)
+	case []string:
+		n.Kind, n.Tag, n.Style = yaml.SequenceNode, "!!seq", yaml.FlowStyle
+		for _, item := range v {
+			n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: item})
+		}
+	}
+	return n
+}
+
+// insert puts a value below the keys of path, making the mappings on the way.
+func insert(in *yaml.Node, path []string, value *yaml.Node) {
+	for i := 0; i+1 < len(in.Content); i += 2 {
+		if in.Content[i].Value == path[0] {
+			insert(in.Content[i+1], path[1:], value)
+			return
+		}
+	}
+	in.Content = append(in.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: path[0]})
+	if len(path) == 1 {
+		in.Content = append(in.Content, value)
+		return
+	}
+	below := &yaml.Node{Kind: yaml.MappingNode}
+	in.Content = append(in.Content, below)
+	insert(below, path[1:], value)
+}
+
+// origin says where a value comes from.
+func (in PolicyInForce) origin(at place) string {
+	if line, ok := in.said[at]; ok {
+		return fmt.Sprintf("策略文件第 %d 行 (file, line %d)", line, line)
+	}
+	if names, ok := in.environment[at]; ok {
+		return "环境变量 (environment): " + names
+	}
+	_, builtIn := alerting.DefaultPolicy().Rules[at.alertType]
+	if at.alertType != "" && !(builtIn && slices.Contains([]string{"action", "manual", "symptom"}, at.key)) {
+		return "同 defaults (as defaults)"
+	}
+	return "默认 (default)"
+}
