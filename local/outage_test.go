@@ -63,8 +63,9 @@ func TestARefusedPasswordEndsTheStart(t *testing.T) {
 }
 
 func TestDockerAwayHoldsUpNoMessage(t *testing.T) {
-	engine := dockertest.PrivateEngine(t)
+	engine := dockertest.PrivateEngine(t, "--live-restore") // the container outlives its engine
 	container := engine.Run(t, dockertest.Spec{})
+	before := container.State().StartedAt
 	robots := wecomtest.Start(t)
 	s := launch(t, "REMEDIATION_CONTAINERS="+container.Name, "DOCKER_HOST="+engine.Host,
 		"WECHAT_WEBHOOK_URL="+robots.Webhook("group"), "WECHAT_ALLOWED_HOSTS="+robots.Host)
@@ -79,8 +80,6 @@ func TestDockerAwayHoldsUpNoMessage(t *testing.T) {
 	require.Equal(t, "degraded", s.get("/readyz").fields["status"])
 
 	engine.Start()
-	container.Start()
-	before := container.State().StartedAt
 	container.Until(40*time.Second, "restarted", func(now dockertest.State) bool { return now.Running && now.StartedAt.After(before) })
 }
 
