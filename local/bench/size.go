@@ -9,13 +9,18 @@ import (
 	"time"
 )
 
-// measureSizes weighs what is deployed, and the disk: a durable commit cannot
-// be faster than it.
+// measureSizes weighs what is deployed, and says what the machine is like: a
+// durable commit cannot be faster than its disk.
 func measureSizes(ctx context.Context, b *bench) error {
+	busy, err := otherLoad()
+	if err != nil {
+		return err
+	}
 	sync, err := diskSync(b.dir)
 	if err != nil {
 		return err
 	}
+	b.add(figure{name: "测量前的系统负载 (load average before the run)", value: busy, note: "what else runs here costs the service more than the bare server: above 1 a MISS says little"})
 	b.add(figure{name: "磁盘同步 p50 (the disk's own append + fsync)", value: milliseconds(sync), unit: " ms"})
 	if err := b.weigh("程序大小 (size of the program)", b.binary); err != nil {
 		return err
@@ -39,6 +44,16 @@ func (b *bench) weigh(name, file string) error {
 	}
 	b.add(figure{name: name, value: float64(info.Size()) / (1 << 20), unit: " MiB"})
 	return nil
+}
+
+// otherLoad is how many tasks the machine ran or waited for in the last minute.
+func otherLoad() (load float64, err error) {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0, err
+	}
+	_, err = fmt.Sscan(string(text), &load)
+	return load, err
 }
 
 // diskSync is the median time of a small append that is on the disk when it
