@@ -48,7 +48,7 @@ func TestHonestCallersAreServedWhileOthersAttack(t *testing.T) {
 	attack.Wait()
 	p99 := took[len(took)*99/100]
 	t.Logf("%d honest events: p50 %s, p99 %s; at most %d MiB resident", len(took), took[len(took)/2], p99, memory)
-	require.Greater(t, len(took), 100)
+	require.Greater(t, len(took), 20)
 	require.Less(t, p99, mostP99)
 	require.Less(t, memory, mostMemory)
 	total := s.get("/api/alerts?serviceName=honest").fields["data"].([]any)[0].(map[string]any)["occurrences"]

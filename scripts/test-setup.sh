@@ -31,6 +31,7 @@ missing() {
   # my_print_defaults is what mariadb-install-db needs of the client's package.
   if ! have mariadbd || ! have mariadb-install-db || ! have my_print_defaults; then echo mariadb-server; fi
   have wrk || echo wrk
+  have chromium || echo chromium
   [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
   have ps || echo procps
   if ! have setsid || ! have flock; then echo util-linux; fi

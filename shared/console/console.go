@@ -26,9 +26,8 @@ const SwaggerPath = "/swagger-ui.html"
 const swaggerFiles = "/swagger-ui/"
 
 // swaggerPolicy lets the page run its own scripts and talk to its own server,
-// and nothing else. Swagger UI sets style attributes and draws its icons from
-// data: addresses.
-const swaggerPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+// and nothing else. Swagger UI draws its icons from data: addresses.
+const swaggerPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // Pages is every page and every file that one loads, by its path as

@@ -56,8 +56,8 @@ var build = sync.OnceValues(func() (string, error) {
 })
 
 // LocalOnly are the modules that must not be in a Lambda zip: the embedded
-// database, the Docker client, and what only tests need.
-var LocalOnly = []string{"modernc.org/sqlite", "github.com/docker/docker", "github.com/getkin/kin-openapi", "github.com/stretchr/testify"}
+// database, the Docker client, Swagger UI, and what only tests need.
+var LocalOnly = []string{"modernc.org/sqlite", "github.com/docker/docker", "github.com/getkin/kin-openapi", "github.com/stretchr/testify", "github.com/swaggest/swgui", "github.com/chromedp/chromedp"}
 
 // AssertLinks fails the test when the binary holds a module of LocalOnly. It
 // reads what the linker wrote into the binary.
