@@ -38,9 +38,6 @@ type Receipt struct {
 	At                time.Time
 }
 
-// Target is the container that an event's remediation touches.
-func (ev *Event) Target() string { return ev.Service }
-
 // Fingerprint is the identity of the incident that the event belongs to.
 func (p *Policy) Fingerprint(ev *Event) string {
 	var labels []string
@@ -75,7 +72,7 @@ func Decide(s State, ev Event, p *Policy, groups []Group, now time.Time) (Change
 	}
 
 	audience := Audience(groups, p.Fallback, ev.Type)
-	remedy, skipped := c.decideRemedy(s.Ledger, p, ev.Target(), now)
+	remedy, skipped := c.decideRemedy(s.Ledger, p, p.Target(ev.Type, ev.Service), now)
 	word := c.decideWord(audience, p, ev, now)
 	if skipped && remedy.Code == "budget" && word.Code != "told" {
 		c.owe(audience, Outcome, now) // the breaker opened: a person is asked
@@ -298,7 +295,7 @@ func Recheck(s State, p *Policy, groups []Group, now time.Time) Change {
 		c.Decision = c.Alert.append(Decision{What: WhatRecheck, Remedy: Reason{Code: "symptom_gone"}}, now)
 		return c
 	}
-	why, skipped := c.decideRemedy(s.Ledger, p, alert.Service, now)
+	why, skipped := c.decideRemedy(s.Ledger, p, p.Target(alert.Type, alert.Service), now)
 	d := Decision{What: WhatRecheck, Remedy: why}
 	if audience := Audience(groups, p.Fallback, alert.Type); skipped && why.Code == "budget" && len(audience) > 0 {
 		c.owe(audience, Outcome, now) // the breaker opened: a person is asked

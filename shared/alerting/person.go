@@ -40,11 +40,12 @@ func Handle(s State, by string, p *Policy, now time.Time) (Change, error) {
 	if rule.Manual == NoAction {
 		return Change{}, &RefusedError{Reason: Reason{Code: "no_action"}}
 	}
-	if why := refusal(s.Ledger, p, rule, a.Service, true, now); !why.IsZero() {
+	target := p.Target(a.Type, a.Service)
+	if why := refusal(s.Ledger, p, rule, target, true, now); !why.IsZero() {
 		return Change{}, &RefusedError{Reason: why}
 	}
 	c := Change{Alert: &a}
-	c.Remediation = newRemediation(&a, rule.Manual, a.Service, now)
+	c.Remediation = newRemediation(&a, rule.Manual, target, now)
 	c.Remediation.RequestedBy = by
 	c.Remediation.Reason = Reason{Code: "manual", Detail: by}
 	a.UpdatedAt = now

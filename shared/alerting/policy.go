@@ -103,6 +103,15 @@ func (p *Policy) Rule(alertType string) Rule {
 	return p.Default
 }
 
+// Target is the container that the remediation of an alert touches: the one that
+// the rule names, whatever an event says, else the one that the service names.
+func (p *Policy) Target(alertType, service string) string {
+	if target := p.Rule(alertType).Target; target != "" {
+		return target
+	}
+	return service
+}
+
 // Lists tells whether the allow-list names the container.
 func (p *Policy) Lists(container string) bool {
 	return slices.Contains(p.Containers, container)

@@ -236,8 +236,9 @@ func (b *batchTx) load(ctx context.Context, batch []*call) error {
 	for _, c := range batch {
 		c.key = b.t.policy.Fingerprint(&c.event)
 		fingerprints = append(fingerprints, c.key)
-		if b.t.policy.Rule(c.event.Type).Action != alerting.NoAction && b.t.policy.Lists(c.event.Target()) {
-			targets = append(targets, c.event.Target())
+		target := b.t.policy.Target(c.event.Type, c.event.Service)
+		if b.t.policy.Rule(c.event.Type).Action != alerting.NoAction && b.t.policy.Lists(target) {
+			targets = append(targets, target)
 		}
 		if c.idem != nil {
 			keys = append(keys, c.idem.Key)
@@ -265,7 +266,7 @@ func (b *batchTx) decide(ctx context.Context, c *call, out *result) error {
 		alert := current.alert
 		state.Alert = &alert
 	}
-	if l := b.ledgers[c.event.Target()]; l != nil {
+	if l := b.ledgers[b.t.policy.Target(c.event.Type, c.event.Service)]; l != nil {
 		state.Ledger = *l
 	}
 	change, receipt := alerting.Decide(state, c.event, &b.t.policy, b.groups, b.t.now)

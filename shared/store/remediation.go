@@ -157,7 +157,7 @@ func (s *Store) recheckOne(ctx context.Context, id int64) error {
 		if alert.RecheckAt.After(t.now) {
 			return nil
 		}
-		ledger, err := t.ledger(ctx, alert.Service)
+		ledger, err := t.ledger(ctx, t.policy.Target(alert.Type, alert.Service))
 		if err != nil {
 			return err
 		}
@@ -201,7 +201,7 @@ func (s *Store) ReleaseLeases(ctx context.Context, owner string) error {
 // Handle requests the alert's action because a person asked.
 func (s *Store) Handle(ctx context.Context, id int64, by string) (alerting.Remediation, error) {
 	err := s.onAlert(ctx, id, func(t *tx, alert *alerting.Alert) (alerting.Change, error) {
-		ledger, err := t.ledger(ctx, alert.Service)
+		ledger, err := t.ledger(ctx, t.policy.Target(alert.Type, alert.Service))
 		if err != nil {
 			return alerting.Change{}, err
 		}
