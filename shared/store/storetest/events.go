@@ -36,7 +36,7 @@ func testOpens(t *testing.T, e Engine) {
 
 	story := storyOf(t, s, 1)
 	require.Equal(t, alerting.Open, story.Alert.Status)
-	require.WithinDuration(t, time.Now(), story.Alert.CreatedAt, 5*time.Second)
+	require.WithinDuration(t, time.Now(), story.Alert.CreatedAt, slack)
 	require.JSONEq(t, string(Event(container).Metadata), string(story.Alert.Metadata))
 	require.Len(t, story.Events, 1)
 	require.Len(t, story.Notifications, 1)

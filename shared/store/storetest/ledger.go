@@ -62,7 +62,7 @@ func testCooldown(t *testing.T, e Engine) {
 	for range 4 {
 		receipt := record(t, s, Event(container))
 		require.Equal(t, "cooldown", receipt.NotRemedied.Code)
-		require.WithinDuration(t, time.Now().Add(5*time.Minute), receipt.NotRemedied.Until, 5*time.Second)
+		require.WithinDuration(t, time.Now().Add(5*time.Minute), receipt.NotRemedied.Until, slack)
 		if c, _ := claimAs(t, s, "me"); c != nil { // a delivered message in between changes nothing
 			settle(t, s, c, accepted)
 		}

@@ -148,7 +148,13 @@ func (s *Server) start() error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command("mariadbd", "--no-defaults", "--user="+owner(), "--datadir="+s.data(), "--socket="+s.socket(),
+	// Of its own, too: a server that starts removes the temporary tables that it
+	// finds in its tmpdir, those of another server as well.
+	tmp := filepath.Join(s.dir, "tmp")
+	if err := os.MkdirAll(tmp, 0o700); err != nil {
+		return err
+	}
+	cmd := exec.Command("mariadbd", "--no-defaults", "--user="+owner(), "--datadir="+s.data(), "--socket="+s.socket(), "--tmpdir="+tmp,
 		"--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.Port), "--innodb-buffer-pool-size=128M",
 		"--pid-file="+filepath.Join(s.dir, "pid"), "--character-set-server=utf8mb4", "--max-connections=100", "--skip-name-resolve")
 	if s.durable {

@@ -62,7 +62,7 @@ func testClaim(t *testing.T, e Engine) {
 	require.Equal(t, "one", all[0].Alert.Service)
 	require.Equal(t, "one", all[0].Remediation.Container)
 	require.Equal(t, alerting.Restart, all[0].Remediation.Action)
-	require.WithinDuration(t, time.Now().Add(time.Minute), next, 5*time.Second, "when the leases end")
+	require.WithinDuration(t, time.Now().Add(time.Minute), next, slack, "when the leases end")
 	none, _, err := s.ClaimRemediations(t.Context(), "another", time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, none)

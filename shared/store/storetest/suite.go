@@ -59,6 +59,9 @@ func Event(service string) alerting.Event {
 
 const container = "aifuturetrade-async-service"
 
+// slack is how late a busy machine may be.
+const slack = 15 * time.Second
+
 type suite map[string]func(*testing.T, Engine)
 
 // Run checks that an engine keeps the store's promises. fresh gives an engine

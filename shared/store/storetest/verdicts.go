@@ -31,7 +31,7 @@ func testRateLimit(t *testing.T, e Engine) {
 	settle(t, s, claim(t, s), alerting.Verdict{Status: alerting.Refused, Class: alerting.ClassRateLimit, ErrCode: 45009, Error: "api freq out of limit"})
 	none, next := claimAs(t, s, "me")
 	require.Nil(t, none)
-	require.WithinDuration(t, time.Now().Add(time.Minute), next, 5*time.Second)
+	require.WithinDuration(t, time.Now().Add(time.Minute), next, slack)
 	word := storyOf(t, s, 1).Notifications[0]
 	require.Equal(t, alerting.Pending, word.Status)
 	require.Equal(t, "robot_rate_limit", word.Reason.Code)
@@ -49,7 +49,7 @@ func testRobotGone(t *testing.T, e Engine) {
 	settle(t, s, claim(t, s), alerting.Verdict{Status: alerting.Refused, Class: alerting.ClassRobotGone, ErrCode: 93000, Error: "invalid webhook url"})
 	require.Equal(t, []string{"1"}, e.row(t, "SELECT broken FROM alert_robots"))
 	_, next := claimAs(t, s, "me")
-	require.WithinDuration(t, time.Now().Add(10*time.Minute), next, 5*time.Second)
+	require.WithinDuration(t, time.Now().Add(10*time.Minute), next, slack)
 	e.pass(t, 10*time.Minute)
 	c := claim(t, s)
 	require.True(t, c.Robot.Broken)
