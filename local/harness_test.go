@@ -122,11 +122,12 @@ func (s *runningService) start() {
 		for lines.Scan() {
 			fmt.Fprintln(s.output, lines.Text())
 			if url := listening.FindString(lines.Text()); url != "" {
-				found <- url
-				break
+				select {
+				case found <- url:
+				default: // found before
+				}
 			}
 		}
-		_, _ = io.Copy(s.output, stdout)
 	}()
 	s.exited = make(chan struct{})
 	go func(cmd *exec.Cmd, done chan struct{}) { _ = cmd.Wait(); close(done) }(s.cmd, s.exited)

@@ -51,6 +51,12 @@ func TestTheLogNamesWhoOperatesAndFromWhere(t *testing.T) {
 	assert.Contains(t, got, "path=/x status=200")
 }
 
+func TestTheLogNamesATokenThatLacksTheScope(t *testing.T) {
+	got := logged(t, slog.LevelInfo, httpapi.Options{Auth: auth(t, nil, grafana)}, with(post(`{}`), "Authorization", "Bearer r-secret"))
+	assert.Contains(t, got, "status=403")
+	assert.Contains(t, got, "caller=grafana")
+}
+
 func TestWhoIsTurnedAwayIsLoggedButCannotFillTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

@@ -100,7 +100,7 @@ func parseScopes(words []string) ([]Scope, error) {
 }
 
 // admit names the caller, or refuses: 401 for one who is not known, 403 for one
-// who is and may not.
+// who is and may not, and is named all the same.
 func (a *Auth) admit(r *http.Request, need Scope) (caller string, err error) {
 	if need == Public {
 		return Anonymous, nil
@@ -119,7 +119,7 @@ func (a *Auth) admit(r *http.Request, need Scope) (caller string, err error) {
 	case caller == Anonymous:
 		return "", unauthorized("需要令牌：Authorization: Bearer <token> (a token is needed)")
 	}
-	return "", &Error{
+	return caller, &Error{
 		Status: http.StatusForbidden, Code: "forbidden",
 		Message: fmt.Sprintf("令牌 %s 没有 %s 权限 (the token lacks the scope %s)", caller, need, need),
 	}

@@ -174,11 +174,11 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) error {
 		return &Error{Status: http.StatusForbidden, Code: "cross_origin", Message: "拒绝跨站请求 (cross-origin request refused)"}
 	}
 	caller, err := e.Auth.admit(r, route.Scope)
-	if err != nil {
-		return err
-	}
 	if x := exchangeOf(r.Context()); x != nil {
 		x.caller, x.scope = caller, route.Scope
+	}
+	if err != nil {
+		return err
 	}
 	if e.Admission == nil {
 		return e.bounded(route.Handler, w, r)
