@@ -75,3 +75,24 @@ $(FUNCTIONS:%=build-%): build-%:
 
 .PHONY: lambda
 lambda: $(FUNCTIONS:%=build-%) ## build the four functions for AWS Lambda
+
+# --- Image --------------------------------------------------------------------
+# Where Docker Hub or Go's proxy is out of reach, name others:
+#   make image BASE=<registry>/golang:1.26-bookworm GOPROXY=https://goproxy.cn,direct
+# PLATFORM=linux/arm64 builds for another machine (BuildKit and QEMU do that).
+
+IMAGE    ?= trade-monitor
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unversioned)
+ARCHIVE   = build/trade-monitor-$(VERSION)-$(or $(subst /,-,$(PLATFORM)),linux-$(shell docker version -f '{{.Server.Arch}}')).tar.gz
+
+.PHONY: image
+image: ## build the image (BASE, GOPROXY, VERSION, PLATFORM)
+	docker build $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(GOPROXY),--build-arg GOPROXY=$(GOPROXY)) \
+		--build-arg VERSION=$(VERSION) $(BUILD_FLAGS) -t $(IMAGE):$(VERSION) -t $(IMAGE):latest .
+
+.PHONY: release
+release: image ## the image as an archive for `docker load`, with its checksum
+	@mkdir -p build
+	set -o pipefail; docker save $(IMAGE):$(VERSION) | gzip -n > $(ARCHIVE)
+	cd build && sha256sum $(notdir $(ARCHIVE)) > $(notdir $(ARCHIVE)).sha256
+	@echo $(ARCHIVE)

@@ -38,12 +38,26 @@ func tuneHeap(lookup config.Lookup) {
 	}
 }
 
-func main() {
+func main() { os.Exit(begin()) }
+
+// begin settles what precedes every command: as whom we run, by which of its
+// names the program was called, and whom we trust.
+func begin() int {
+	if err := becomeUnprivileged(os.LookupEnv, os.Args); err != nil {
+		fmt.Fprintf(os.Stderr, "trade-monitor: %v\n", err)
+		return exitFailed
+	}
 	tuneHeap(os.LookupEnv)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	defer stop()
+	if calledTail(os.Args[0]) {
+		return tailCommand(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	}
+	adoptOrphans()
+	if err := trustRoots(os.LookupEnv); err != nil {
+		fmt.Fprintf(os.Stderr, "trade-monitor: %v\n", err)
+	}
+	return run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
 }
 
 // The exit codes of every command.

@@ -20,7 +20,7 @@ import (
 // How long a stop takes at most, and how much of it requests under way may use;
 // the rest is for what the loops have in flight.
 const (
-	stopTime     = 10 * time.Second
+	stopTime     = 8 * time.Second // `docker stop` kills after 10 s
 	stopRequests = 3 * time.Second
 )
 

@@ -32,6 +32,8 @@ missing() {
   if ! have mariadbd || ! have mariadb-install-db || ! have my_print_defaults; then echo mariadb-server; fi
   have wrk || echo wrk
   have chromium || echo chromium
+  have docker || echo docker.io
+  have docker-compose || echo docker-compose
   [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
   have ps || echo procps
   if ! have setsid || ! have flock; then echo util-linux; fi
@@ -84,6 +86,8 @@ install_packages() {
       fi
     done
   fi
+  # Since Debian 13 the docker command is a package of its own.
+  if ! have docker && apt-cache show docker-cli >/dev/null 2>&1; then packages+=(docker-cli); fi
   apt install -y --no-install-recommends "${packages[@]}"
 }
 
