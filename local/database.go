@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,8 +20,8 @@ import (
 type database struct {
 	*store.Store
 	close func() error
-	// prepare migrates it and gives back what this process left leased when it
-	// last ended. It returns only when that is done or can never be.
+	// prepare migrates it and gives back what an earlier process of the embedded
+	// database left leased. It returns only when that is done or can never be.
 	prepare func(ctx context.Context) error
 	// poll is how often the loops look for what other processes left; 0: no
 	// other process can.
@@ -34,9 +35,9 @@ type setup struct {
 	log      *slog.Logger
 }
 
-func openDatabase(ctx context.Context, cfg config.Config, owner string, o setup) (database, error) {
+func openDatabase(ctx context.Context, cfg config.Config, o setup) (database, error) {
 	if cfg.MySQL.Configured() {
-		return openMySQL(cfg, owner, o)
+		return openMySQL(cfg, o)
 	}
 	db, err := sqlite.Open(ctx, sqlite.Options{Dir: cfg.DataDir, Location: cfg.Location, Policy: o.policy, OnCommit: o.onCommit, Log: o.log})
 	if err != nil {
@@ -57,7 +58,7 @@ func mysqlOptions(cfg config.Config, o setup) mysql.Options {
 	}
 }
 
-func openMySQL(cfg config.Config, owner string, o setup) (database, error) {
+func openMySQL(cfg config.Config, o setup) (database, error) {
 	options := mysqlOptions(cfg, o)
 	db, err := mysql.Open(options)
 	if err != nil {
@@ -65,10 +66,7 @@ func openMySQL(cfg config.Config, owner string, o setup) (database, error) {
 	}
 	prepare := func(ctx context.Context) error {
 		return untilReachable(ctx, o.log, func() error {
-			if err := migrateMySQL(ctx, options, o.log); err != nil {
-				return err
-			}
-			return db.ReleaseLeases(ctx, owner)
+			return migrateMySQL(ctx, options, o.log)
 		})
 	}
 	return database{Store: db, close: db.Close, prepare: prepare, poll: time.Second}, nil
@@ -115,7 +113,7 @@ func initDB(ctx context.Context, a app) error {
 			return err
 		}
 	} else {
-		db, err := openDatabase(ctx, a.cfg, "", o)
+		db, err := openDatabase(ctx, a.cfg, o)
 		if err != nil {
 			return err
 		}
@@ -127,12 +125,13 @@ func initDB(ctx context.Context, a app) error {
 	return err
 }
 
-// ownerName names this process in leases: the same after a restart on the same
-// host and port, so that it takes back at once what it left.
-func ownerName(cfg config.Config) string {
+// ownerName names this process in leases, and no other one ever: a process that
+// took over the name of a live one would end its leases. What a process that
+// was killed left is taken over when its leases end.
+func ownerName() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return fmt.Sprintf("%s:%d", host, cfg.Port)
+	return host + ":" + rand.Text()
 }

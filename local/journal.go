@@ -26,6 +26,7 @@ type journal struct {
 
 	mu      sync.Mutex
 	waiting []alerting.Happening
+	closed  bool
 	wake    chan struct{}
 	done    chan struct{}
 }
@@ -52,8 +53,11 @@ func (j *journal) note(happened []alerting.Happening) {
 		return
 	}
 	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return // a commit that outlived the stop; its trail is in the database
+	}
 	j.waiting = append(j.waiting, happened...)
-	j.mu.Unlock()
 	select {
 	case j.wake <- struct{}{}:
 	default:
@@ -62,7 +66,10 @@ func (j *journal) note(happened []alerting.Happening) {
 
 // Close writes what waits and closes the file.
 func (j *journal) Close() error {
+	j.mu.Lock()
+	j.closed = true
 	close(j.wake)
+	j.mu.Unlock()
 	<-j.done
 	return j.out.Close()
 }

@@ -128,3 +128,22 @@ func repeat(interval time.Duration, log *slog.Logger, name string, work func(con
 		}
 	}
 }
+
+// paced runs work at once and then again and again, a hundred times as long
+// apart as it takes, and no more often than every minute: at most a hundredth
+// of one core, however large the record.
+func paced(log *slog.Logger, name string, work func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for {
+			begun := time.Now()
+			if err := work(ctx); err != nil && ctx.Err() == nil {
+				log.Warn("housekeeping failed", "task", name, "error", err)
+			}
+			select {
+			case <-time.After(max(time.Minute, 100*time.Since(begun))):
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}
+}

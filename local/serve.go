@@ -42,7 +42,7 @@ type service struct {
 // serve mounts all functions and runs the loops until ctx ends, then stops in
 // order: no new requests, nothing left in flight, no lease left behind.
 func serve(ctx context.Context, a app) (err error) {
-	s := &service{cfg: a.cfg, log: newLog(a.cfg, a.stderr), owner: ownerName(a.cfg)}
+	s := &service{cfg: a.cfg, log: newLog(a.cfg, a.stderr), owner: ownerName()}
 	slog.SetDefault(s.log)
 	if err := s.assemble(ctx); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (s *service) assemble(ctx context.Context) error {
 		return errors.Join(err, s.journal.Close())
 	}
 	s.engine = engine
-	if s.db, err = openDatabase(ctx, s.cfg, s.owner, setup{policy: policy.policy, onCommit: wakes.commit, log: s.log}); err != nil {
+	if s.db, err = openDatabase(ctx, s.cfg, setup{policy: policy.policy, onCommit: wakes.commit, log: s.log}); err != nil {
 		return errors.Join(err, s.journal.Close())
 	}
 	words := s.delivery(policy)
@@ -116,7 +116,7 @@ func (s *service) assemble(ctx context.Context) error {
 		loop{"remedy", remedies.Run},
 		loop{"labels", func(ctx context.Context) error { return policy.follow(ctx, engine, s.log) }},
 		loop{"policy", file.follow},
-		loop{"recount", repeat(time.Hour, s.log, "recount", s.db.Recount)},
+		loop{"recount", paced(s.log, "recount", s.db.Recount)},
 		loop{"forget", repeat(time.Hour, s.log, "forget", s.db.ForgetAnswers)},
 	)
 	metrics.watch(s.db, s.loops)

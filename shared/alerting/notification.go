@@ -172,6 +172,10 @@ func backoff(base, limit time.Duration, failures int, jitter float64) time.Durat
 // steps aside for those behind it.
 const maxTries = 5
 
+// maxUnknown is how often one word may go out without an answer before it is
+// repeated rarely: each time people may have seen it already.
+const maxUnknown = 3
+
 // AfterVerdict settles a notification by the verdict on the message that
 // carried it. What was not shown for a passing reason stays PENDING.
 func (n Notification) AfterVerdict(v Verdict, now time.Time) Notification {
@@ -184,7 +188,10 @@ func (n Notification) AfterVerdict(v Verdict, now time.Time) Notification {
 		n.Reason = Reason{Code: "bad_words", Detail: v.Error}
 	default:
 		n.Reason = Reason{Code: "robot_" + string(v.Class), Detail: v.Error}
-		if v.Class == ClassBusy && n.Attempts >= maxTries {
+		switch {
+		case v.Status == Unknown && n.Attempts >= maxUnknown:
+			n.NextAt = now.Add(min(time.Duration(n.Attempts-maxUnknown+1)*10*time.Minute, time.Hour))
+		case v.Class == ClassBusy && n.Attempts >= maxTries:
 			n.NextAt = now.Add(time.Duration(n.Attempts-maxTries+1) * time.Minute)
 		}
 	}

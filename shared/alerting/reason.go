@@ -110,11 +110,19 @@ func (r Reason) Text(lang Language, now time.Time) string {
 	if !r.Until.IsZero() && !now.IsZero() && r.Until.After(now) {
 		left = r.Until.Sub(now)
 	}
+	// The detail last: what a stranger wrote into it is not looked at again.
+	sentence := lang.Pick(words[0], words[1])
+	if strings.Contains(sentence, "{left}") {
+		sentence = strings.ReplaceAll(sentence, "{left}", lang.Duration(left))
+	}
+	if !strings.Contains(sentence, "{}") {
+		return sentence
+	}
 	detail := r.Detail
 	if span, err := time.ParseDuration(detail); err == nil {
 		detail = lang.Duration(span)
 	}
-	return strings.NewReplacer("{left}", lang.Duration(left), "{}", detail).Replace(lang.Pick(words[0], words[1]))
+	return strings.ReplaceAll(sentence, "{}", detail)
 }
 
 // Duration writes a length of time as people say it, to the second.

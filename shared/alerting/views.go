@@ -79,6 +79,7 @@ type Queue struct {
 type Work struct {
 	Remediation Remediation
 	Alert       Alert
+	At          time.Time // the store's now: what the remediation's times are measured by
 }
 
 // Happening is a committed line of an alert's trail, as alert.log shows it.

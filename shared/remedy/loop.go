@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"trade-monitor/shared/alerting"
@@ -47,6 +48,7 @@ type Loop struct {
 	wake   chan struct{}
 	outage outage
 	steps  sync.WaitGroup
+	skew   atomic.Int64 // how far the store's clock was ahead of ours at the last claim
 
 	mu     sync.Mutex
 	flying map[int64]bool
@@ -132,7 +134,9 @@ func (l *Loop) look(ctx context.Context) (steps []*step, next time.Time, err err
 	}
 	for _, w := range claimed {
 		if l.takeOff(w.Remediation.ID) {
-			steps = append(steps, &step{loop: l, r: w.Remediation, alert: w.Alert, policy: l.o.Policy(), stop: ctx.Done()})
+			skew := w.At.Sub(l.o.Now())
+			l.skew.Store(int64(skew))
+			steps = append(steps, &step{loop: l, r: w.Remediation, alert: w.Alert, policy: l.o.Policy(), stop: ctx.Done(), skew: skew})
 		}
 	}
 	return steps, soonest(recheck, next), err
@@ -176,7 +180,7 @@ func (l *Loop) complain(err error) {
 func (l *Loop) until(next time.Time) time.Duration {
 	pause := time.Duration(-1)
 	if !next.IsZero() {
-		pause = max(next.Sub(l.o.Now()), shortest)
+		pause = max(next.Sub(l.o.Now().Add(time.Duration(l.skew.Load()))), shortest)
 	}
 	if l.o.Poll > 0 && (pause < 0 || pause > l.o.Poll) {
 		pause = l.o.Poll

@@ -20,12 +20,12 @@ func (s *step) reconcile(ctx context.Context) error {
 	}
 	evidence := alerting.Evidence{Container: c}
 	if c != nil {
-		evidence.Killed, evidence.SameBoot, err = s.loop.memory.Since(ctx, s.r.ContainerID, s.r.OrderedAt, s.r.EngineMark)
+		evidence.Killed, evidence.SameBoot, err = s.loop.memory.Since(ctx, s.r.ContainerID, s.r.OrderedAt.Add(-s.skew), s.r.EngineMark)
 		if err != nil {
 			return s.awaitEngine(ctx, err, patience, alerting.UnknownOutcome)
 		}
 	}
-	next := s.r.Reconcile(evidence, s.loop.o.Now())
+	next := s.r.Reconcile(evidence, s.now())
 	switch next.Do {
 	case alerting.StepVerify:
 		return s.watch(ctx, c)
@@ -46,7 +46,7 @@ func (s *step) reconcile(ctx context.Context) error {
 // repeated: an engine that is stuck may carry it out yet.
 func (s *step) reissue(ctx context.Context, c *alerting.Container) error {
 	if s.mayNotRepeat() {
-		if now := s.loop.o.Now(); now.Before(s.r.CallLimit) {
+		if now := s.now(); now.Before(s.r.CallLimit) {
 			s.r.NextAt = now.Add(time.Second)
 			return s.save(ctx)
 		}
@@ -74,9 +74,9 @@ func (s *step) verify(ctx context.Context) error {
 		}
 		return s.awaitEngine(ctx, err, from.Add(rule.Healthy+outlast), alerting.UnknownOutcome)
 	}
-	next := s.r.Assess(c, rule, s.loop.o.Now())
+	next := s.r.Assess(c, rule, s.loop.o.Now()) // StartedAt is of the engine's host, which is ours
 	if next.Do == alerting.StepWait {
-		s.r.NextAt = next.Next
+		s.r.NextAt = next.Next.Add(s.skew)
 		return s.save(ctx)
 	}
 	return s.end(ctx, next.Status, next.Reason)

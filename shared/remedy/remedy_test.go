@@ -247,3 +247,23 @@ func TestRunOnceTakesOneStepOfEverythingDue(t *testing.T) {
 		assert.Equal(t, alerting.Requested, w.store.get(later).Status)
 	})
 }
+
+// Cooldown and budget are reckoned over all hosts, so the times on record are
+// the store's, however far our own clock is off.
+func TestTimesOnRecordAreTheStores(t *testing.T) {
+	for _, ahead := range []time.Duration{10 * time.Minute, -10 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.store.ahead = ahead
+			requested := time.Now().Add(ahead)
+			id := w.request(func(work *alerting.Work) {
+				work.Remediation.RequestedAt, work.Remediation.NextAt = requested, requested
+			})
+			w.run(2 * time.Minute)
+			r := w.store.rows[id].work.Remediation
+			require.Equal(t, alerting.Succeeded, r.Status, "ahead %s", ahead)
+			require.WithinDuration(t, requested, r.OrderedAt, time.Second)
+			require.WithinDuration(t, requested.Add(31*time.Second), r.EndedAt, 3*time.Second)
+		})
+	}
+}

@@ -21,7 +21,12 @@ type step struct {
 	policy alerting.Policy
 	stop   <-chan struct{} // closed: begin nothing that a stop would cut short
 	told   string          // the state that the log knows
+	skew   time.Duration   // how far the store's clock is ahead of ours
 }
+
+// now is the time by the store's clock: cooldown and budget are reckoned by it,
+// over all hosts.
+func (s *step) now() time.Time { return s.loop.o.Now().Add(s.skew) }
 
 func (s *step) take(ctx context.Context) error {
 	s.told = s.state()
@@ -75,7 +80,7 @@ func (s *step) order(ctx context.Context, c *alerting.Container) error {
 	if s.stopping() {
 		return nil // nothing was done; the lease is released with the process
 	}
-	now := s.loop.o.Now()
+	now := s.now()
 	limit := c.StopTimeout + callMargin
 	s.r.Status, s.r.Reason = alerting.Running, alerting.Reason{Code: "ordered", Detail: s.r.Container}
 	s.r.OrderedAt, s.r.NextAt, s.r.CallLimit, s.r.Checks = now, now, now.Add(limit), 0
@@ -98,7 +103,7 @@ func (s *step) stopping() bool {
 }
 
 func (s *step) call(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.r.CallLimit.Sub(s.loop.o.Now()))
+	ctx, cancel := context.WithTimeout(ctx, s.r.CallLimit.Sub(s.now()))
 	defer cancel()
 	if s.r.Action == alerting.Start {
 		return s.loop.engine.Start(ctx, s.r.ContainerID)
@@ -144,7 +149,7 @@ func (s *step) neverAgain() {
 func (s *step) mayNotRepeat() bool { return s.r.Reason.Code == "call_timeout" }
 
 func (s *step) lookAgain(ctx context.Context) error {
-	s.r.NextAt = s.loop.o.Now().Add(time.Second)
+	s.r.NextAt = s.now().Add(time.Second)
 	return s.saveOutcome(ctx)
 }
 
@@ -161,7 +166,7 @@ func (s *step) watchOutcome(ctx context.Context, c *alerting.Container) error {
 
 func (s *step) toVerifying(c *alerting.Container) {
 	s.r.Status, s.r.Reason = alerting.Verifying, alerting.Reason{Code: "restarted", Detail: s.r.Container}
-	s.r.StartedAfter, s.r.NextAt = c.StartedAt, s.loop.o.Now().Add(time.Second)
+	s.r.StartedAfter, s.r.NextAt = c.StartedAt, s.now().Add(time.Second)
 }
 
 func (s *step) end(ctx context.Context, status alerting.RemediationStatus, why alerting.Reason) error {
@@ -170,7 +175,7 @@ func (s *step) end(ctx context.Context, status alerting.RemediationStatus, why a
 }
 
 func (s *step) finish(status alerting.RemediationStatus, why alerting.Reason) {
-	s.r.Status, s.r.Reason, s.r.EndedAt, s.r.NextAt = status, why, s.loop.o.Now(), time.Time{}
+	s.r.Status, s.r.Reason, s.r.EndedAt, s.r.NextAt = status, why, s.now(), time.Time{}
 }
 
 func (s *step) rule() alerting.Rule { return s.policy.Rule(s.alert.Type) }
@@ -189,7 +194,7 @@ func (s *step) awaitEngine(ctx context.Context, err error, patience time.Time, t
 	if ctx.Err() != nil {
 		return nil // we are stopping: it says nothing about the engine
 	}
-	now, why := s.loop.o.Now(), blame(err)
+	now, why := s.now(), blame(err)
 	if !now.Before(patience) {
 		return s.end(ctx, then, why)
 	}
@@ -223,7 +228,7 @@ func (s *step) saveOutcome(ctx context.Context) error {
 		if err == nil || errors.Is(err, alerting.ErrLeaseLost) {
 			return err
 		}
-		if wait = backoff(wait, err); s.loop.o.Now().Add(wait).After(last) {
+		if wait = backoff(wait, err); s.now().Add(wait).After(last) {
 			return err
 		}
 		s.loop.complain(err)

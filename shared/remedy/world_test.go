@@ -22,6 +22,7 @@ type memoryStore struct {
 	mu      sync.Mutex
 	rows    map[int64]*row
 	claims  int
+	ahead   time.Duration                    // how far the store's clock is ahead of ours
 	history map[int64][]alerting.Remediation // every state that was stored
 
 	claimFails func() error
@@ -43,8 +44,9 @@ func (s *memoryStore) ClaimRemediations(_ context.Context, owner string, lease t
 			return nil, next, err
 		}
 	}
-	now := time.Now()
+	now := time.Now().Add(s.ahead)
 	for _, r := range s.rows {
+		r.work.At = now
 		if !r.work.Remediation.Pending() {
 			continue
 		}

@@ -140,3 +140,16 @@ func fromNanos(s sql.NullString) time.Time {
 	}
 	return t
 }
+
+// truth reads a TINYINT(1) as MySQL does: what is not 0 is true. People write
+// such columns by hand, and a 2 must not make the row unreadable.
+type truth bool
+
+func (t *truth) Scan(value any) error {
+	var n sql.NullInt64
+	if err := n.Scan(value); err != nil {
+		return err
+	}
+	*t = n.Int64 != 0
+	return nil
+}

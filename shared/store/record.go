@@ -17,6 +17,12 @@ const (
 	maxBatchBytes = 4 << 20
 	// batchTime bounds one transaction; its callers give up earlier.
 	batchTime = 15 * time.Second
+	// What waits at most while the database is slow: beyond it callers are told
+	// at once to come back later.
+	maxQueue      = 4_096
+	maxQueueBytes = 32 << 20
+	// closeTime is how long Close lets the batch under way have.
+	closeTime = time.Second
 )
 
 // recorder makes concurrent callers share commits: what arrives while one
@@ -24,15 +30,20 @@ const (
 type recorder struct {
 	store *Store
 
+	ctx    context.Context // of every batch; ended by stop
+	cancel context.CancelFunc
+
 	mu      sync.Mutex
-	idle    sync.Cond // signalled when running turns false
+	idle    chan struct{} // closed when running turns false
 	queue   []*call
+	bytes   int // of the queue
 	running bool
 	stopped bool
 }
 
 // call is one event on its way into the record.
 type call struct {
+	ctx     context.Context
 	event   alerting.Event
 	idem    *alerting.Idempotency
 	key     string // the event's fingerprint, by the policy of its batch
@@ -43,10 +54,10 @@ type call struct {
 
 // RecordEvent stores one event and everything that follows from it: alert,
 // notifications, remediation and decisions, in one transaction, and returns
-// after its commit. A caller that leaves (ctx) does not undo it: the event may
-// be stored all the same.
+// after its commit. A caller that leaves (ctx) before its batch begins is
+// dropped; later it changes nothing: the event may be stored all the same.
 func (s *Store) RecordEvent(ctx context.Context, ev alerting.Event, idem *alerting.Idempotency) (alerting.Receipt, error) {
-	c := &call{event: ev, idem: idem, done: make(chan struct{})}
+	c := &call{ctx: ctx, event: ev, idem: idem, done: make(chan struct{})}
 	if err := s.recorder.enqueue(c); err != nil {
 		return alerting.Receipt{}, err
 	}
@@ -63,7 +74,7 @@ func (s *Store) RecordEvent(ctx context.Context, ev alerting.Event, idem *alerti
 func (s *Store) RecordEvents(ctx context.Context, events []alerting.Event) ([]alerting.Receipt, error) {
 	calls := make([]*call, len(events))
 	for i, ev := range events {
-		calls[i] = &call{event: ev, done: make(chan struct{})}
+		calls[i] = &call{ctx: ctx, event: ev, done: make(chan struct{})}
 	}
 	if err := s.recorder.enqueue(calls...); err != nil {
 		return nil, err
@@ -89,13 +100,22 @@ func (r *recorder) enqueue(calls ...*call) error {
 	if r.stopped {
 		return fmt.Errorf("%w: shutting down", alerting.ErrUnavailable)
 	}
+	if len(r.queue) > 0 && (len(r.queue)+len(calls) > maxQueue || r.bytes > maxQueueBytes) {
+		return fmt.Errorf("%w: %d events wait for it already", alerting.ErrUnavailable, len(r.queue))
+	}
+	for _, c := range calls {
+		r.bytes += c.size()
+	}
 	r.queue = append(r.queue, calls...)
 	if !r.running {
-		r.running = true
+		r.running, r.idle = true, make(chan struct{})
 		go r.drain()
 	}
 	return nil
 }
+
+// size is about what a call holds in memory.
+func (c *call) size() int { return len(c.event.Message) + len(c.event.Metadata) + 1_000 }
 
 func (r *recorder) drain() {
 	for {
@@ -113,32 +133,51 @@ func (r *recorder) drain() {
 	}
 }
 
-// next takes the batch that waits, or ends the drain.
+// next takes the batch that waits, or ends the drain. Who has left meanwhile
+// was answered already, with a 503: what they posted must not be carried out
+// when the database is back.
 func (r *recorder) next() []*call {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.queue) == 0 {
+	var batch []*call
+	taken, bytes := 0, 0
+	for taken < len(r.queue) && len(batch) < maxBatch && (len(batch) == 0 || bytes < maxBatchBytes) {
+		c := r.queue[taken]
+		taken++
+		r.bytes -= c.size()
+		if c.err = context.Cause(c.ctx); c.err == nil {
+			c.err = context.Cause(r.ctx)
+		}
+		if c.err != nil {
+			close(c.done)
+			continue
+		}
+		bytes += c.size()
+		batch = append(batch, c)
+	}
+	r.queue = r.queue[taken:]
+	if len(batch) == 0 {
 		r.running, r.queue = false, nil
-		r.idle.Broadcast()
-		return nil
+		close(r.idle)
 	}
-	n, bytes := 0, 0
-	for n < len(r.queue) && n < maxBatch && (n == 0 || bytes < maxBatchBytes) {
-		bytes += len(r.queue[n].event.Message) + len(r.queue[n].event.Metadata) + 1_000
-		n++
-	}
-	batch := r.queue[:n:n]
-	r.queue = r.queue[n:]
 	return batch
 }
 
-// stop lets what was accepted finish and refuses the rest.
+// stop refuses what comes, and lets what was accepted finish, for a while.
 func (r *recorder) stop() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.stopped = true
-	for r.running {
-		r.idle.Wait()
+	running, idle := r.running, r.idle
+	r.mu.Unlock()
+	defer r.cancel()
+	if !running {
+		return
+	}
+	select {
+	case <-idle:
+	case <-time.After(closeTime):
+		r.cancel()
+		<-idle
 	}
 }
 
@@ -164,7 +203,7 @@ func (s *Store) commitBatch(batch []*call) error {
 	ctx := context.Background()
 	if s.dialect.Clock != "" { // a server may hang; a file does not
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, batchTime)
+		ctx, cancel = context.WithTimeout(s.recorder.ctx, batchTime)
 		defer cancel()
 	}
 	results := make([]result, len(batch))

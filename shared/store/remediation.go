@@ -34,7 +34,7 @@ func (s *Store) ClaimRemediations(ctx context.Context, owner string, lease time.
 				return err
 			}
 			if alert != nil {
-				work = append(work, alerting.Work{Remediation: r, Alert: *alert})
+				work = append(work, alerting.Work{Remediation: r, Alert: *alert, At: t.now})
 			}
 		}
 		var us sql.NullInt64

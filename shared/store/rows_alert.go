@@ -54,7 +54,7 @@ func (s *Store) scanAlert(row scanner) (alerting.Alert, error) {
 	var action, sentAt, resolvedAt, createdAt, updatedAt, fingerprint, metadata, wordSeverity, wordText, latestText, trailCode sql.NullString
 	var createdUs, updatedUs, seenUs, ackUs, resolvedUs, sentUs, wordUs, recheckUs sql.NullInt64
 	var severity, status string
-	err := row.Scan(&a.ID, &a.Type, &a.Service, &severity, &a.Title, &a.Message, &status, &action, &a.WechatSent, &sentAt, &resolvedAt, &createdAt, &updatedAt,
+	err := row.Scan(&a.ID, &a.Type, &a.Service, &severity, &a.Title, &a.Message, &status, &action, (*truth)(&a.WechatSent), &sentAt, &resolvedAt, &createdAt, &updatedAt,
 		&fingerprint, &metadata, &a.Occurrences, &createdUs, &updatedUs, &seenUs, &ackUs, &resolvedUs, &sentUs,
 		&wordUs, &wordSeverity, &wordText, &latestText, &recheckUs, &a.Trail.Seq, &trailCode)
 	if err != nil {

@@ -108,7 +108,7 @@ func (s *Store) scanGroup(row scanner) (alerting.Group, error) {
 	var g alerting.Group
 	var webhook string
 	var types, description, created, updated sql.NullString
-	err := row.Scan(&g.ID, &g.Name, &webhook, &types, &g.Enabled, &description, &created, &updated)
+	err := row.Scan(&g.ID, &g.Name, &webhook, &types, (*truth)(&g.Enabled), &description, &created, &updated)
 	g.Webhook, g.AlertTypes, g.Description = alerting.Secret(webhook), types.String, description.String
 	g.CreatedAt, g.UpdatedAt = s.fromDatetime(created), s.fromDatetime(updated)
 	return g, err

@@ -107,7 +107,11 @@ func (c *Client) post(ctx context.Context, target *url.URL, content string) aler
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return unknown(describe(err))
+		v := unknown(describe(err))
+		if neverSent(err) {
+			v.Status = alerting.Refused // nobody can have seen it
+		}
+		return v
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -124,6 +128,13 @@ func encode(content string) ([]byte, error) {
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(map[string]any{"msgtype": "markdown", "markdown": map[string]string{"content": content}})
 	return buf.Bytes(), err
+}
+
+// neverSent tells whether a request failed before anything of it left.
+func neverSent(err error) bool {
+	var dns *net.DNSError
+	var op *net.OpError
+	return errors.As(err, &dns) || (errors.As(err, &op) && op.Op == "dial")
 }
 
 // describe says what went wrong on the way without the address: *url.Error

@@ -258,7 +258,7 @@ func TestWhatWasNeverSentSaysSo(t *testing.T) {
 	require.NoError(t, listener.Close())
 	c := wecom.New(wecom.Options{AllowedHosts: []string{"127.0.0.1"}})
 	v := c.Send(t.Context(), alerting.Secret(base+"/?key=a"), "x")
-	assert.Equal(t, alerting.Unknown, v.Status)
+	assert.Equal(t, alerting.Refused, v.Status)
 	assert.Contains(t, v.Error, "nothing was sent")
 
 	ctx, cancel := context.WithCancel(t.Context())

@@ -15,6 +15,7 @@ import (
 )
 
 var batches = suite{
+	"who left before the batch began is not recorded":     testLeftBefore,
 	"many callers at once, distinct alerts":               testDistinctCallers,
 	"many callers at once, the same few alerts":           testSameCallers,
 	"a poisoned event fails alone":                        testPoison,
@@ -164,4 +165,14 @@ func testClose(t *testing.T, e Engine) {
 	require.Equal(t, answered, e.count(t, "SELECT COUNT(*) FROM alert_records"), "answered means stored, refused means not")
 	_, err := s.RecordEvent(t.Context(), plainEvent("late"), nil)
 	require.ErrorIs(t, err, alerting.ErrUnavailable)
+}
+
+func testLeftBefore(t *testing.T, e Engine) {
+	s := e.open(t)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	_, err := s.RecordEvent(gone, Event("gone"), nil)
+	require.Error(t, err)
+	record(t, s, Event("stays")) // waits for whatever the recorder still does
+	require.EqualValues(t, 1, e.count(t, "SELECT COUNT(*) FROM alert_records"), "it was told that nothing happened")
 }

@@ -15,6 +15,7 @@ var hands = suite{
 	"rows by the guide's SQL are readable and untouched":   testGuideRows,
 	"a guide's row can be acknowledged and resolved":       testGuideRowResolved,
 	"a handled guide's row gets its action":                testGuideRowHandled,
+	"a flag that is neither 0 nor 1 is true":               testOddFlags,
 	"TRUNCATE of alert_records does not keep the next out": testTruncated,
 }
 
@@ -114,4 +115,17 @@ func testTruncated(t *testing.T, e Engine) {
 	require.Equal(t, plainEvent("a").Title, storyOf(t, s, 1).Alert.Title)
 	require.NoError(t, s.Recount(t.Context()))
 	requireTotals(t, e, s)
+}
+
+func testOddFlags(t *testing.T, e Engine) {
+	s := e.open(t)
+	record(t, s, Event(container))
+	e.exec(t, "UPDATE alert_records SET wechat_sent = 2")
+	e.exec(t, "INSERT INTO wechat_groups (group_name, webhook_url, is_enabled) VALUES ('two', ?, 2)", string(Policy().Fallback))
+
+	record(t, s, Event(container)) // reads the group and the alert
+	groups, err := s.Groups(t.Context())
+	require.NoError(t, err)
+	require.True(t, groups[0].Enabled)
+	require.True(t, storyOf(t, s, 1).Alert.WechatSent)
 }

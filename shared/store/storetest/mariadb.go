@@ -207,6 +207,14 @@ func (s *Server) Stop() { s.signal(syscall.SIGTERM) }
 // Kill ends the server as a power cut would.
 func (s *Server) Kill() { s.signal(syscall.SIGKILL) }
 
+// Signal sends a signal to the server: SIGSTOP makes it hang, SIGCONT wakes it.
+func (s *Server) Signal(t testing.TB, sig syscall.Signal) {
+	t.Helper()
+	if err := s.process.Process.Signal(sig); err != nil {
+		t.Fatalf("signal MariaDB: %v", err)
+	}
+}
+
 func (s *Server) signal(sig syscall.Signal) {
 	if s.process == nil {
 		return
