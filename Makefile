@@ -12,7 +12,7 @@ SMALL       := -trimpath -ldflags "-s -w"
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## build and start the service (settings: .env)
@@ -29,6 +29,12 @@ build: ## build bin/trade-monitor
 .PHONY: test
 test: setup check ## run all tests on real parts (as root on Debian it installs them)
 	CGO_ENABLED=1 go test -race -count=1 -vet=off -p 2 -timeout 15m ./...
+
+# Apart from `test`: on a new machine it first makes a base image, which takes
+# minutes.
+.PHONY: test-image
+test-image: setup ## build the Dockerfile and run it by docker-compose, with all that belongs to it
+	CGO_ENABLED=1 go test -race -count=1 -vet=off -tags image -timeout 30m -run TestTheImage -v ./local
 
 .PHONY: setup
 setup:
