@@ -201,11 +201,11 @@ func TestStats(t *testing.T) {
 
 func TestGroupsHideTheirKeys(t *testing.T) {
 	status, body := get(t, &memory{groups: []alerting.Group{{
-		ID: 1, Name: "默认告警群", Webhook: "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=693a91f6", Enabled: true,
+		ID: 1, Name: "默认告警群", Webhook: "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=canary-key", Enabled: true,
 		AlertTypes: "TICKER_SYNC_TIMEOUT,CONTAINER_DOWN", CreatedAt: noon, UpdatedAt: noon,
 	}}}, "/api/alerts/wechat-groups")
 	assert.Equal(t, 200, status)
-	assert.NotContains(t, body, "693a91f6")
+	assert.NotContains(t, body, "canary-key")
 	assert.Contains(t, body, `"groupName":"默认告警群","webhookUrl":"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=***","alertTypes":"TICKER_SYNC_TIMEOUT,CONTAINER_DOWN","isEnabled":true`)
 
 	_, none := get(t, &memory{}, "/api/alerts/wechat-groups")

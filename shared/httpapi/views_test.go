@@ -51,19 +51,19 @@ func TestARowThatSomebodySpoiltDoesNotHideThePage(t *testing.T) {
 
 func TestRobotKeysAreMasked(t *testing.T) {
 	cases := map[alerting.Secret]string{
-		"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=693a91f6":        "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=***",
-		" https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=693a91f6 ":      "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=***",
-		"https://u:693a91f6@qyapi.weixin.qq.com/cgi-bin/webhook/send?key=1#f":  "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=***",
-		"https://proxy.example/693a91f6/send":                                  "https://proxy.example/***",
-		"http://127.0.0.1:9000/cgi-bin/webhook/send?debug=1&key=693a91f6#frag": "http://127.0.0.1:9000/cgi-bin/webhook/send?key=***",
-		"693a91f6":            "***",
-		"javascript:693a91f6": "***",
-		"https://%zz693a91f6": "***",
-		"":                    "",
+		"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=canary-key":        "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=***",
+		" https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=canary-key ":      "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=***",
+		"https://u:canary-key@qyapi.weixin.qq.com/cgi-bin/webhook/send?key=1#f":  "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=***",
+		"https://proxy.example/canary-key/send":                                  "https://proxy.example/***",
+		"http://127.0.0.1:9000/cgi-bin/webhook/send?debug=1&key=canary-key#frag": "http://127.0.0.1:9000/cgi-bin/webhook/send?key=***",
+		"canary-key":            "***",
+		"javascript:canary-key": "***",
+		"https://%zzcanary-key": "***",
+		"":                      "",
 	}
 	for webhook, want := range cases {
 		assert.Equal(t, want, httpapi.MaskWebhook(webhook))
-		assert.NotContains(t, asJSON(t, views.Group(alerting.Group{Name: "g", Webhook: webhook})), "693a91f6")
+		assert.NotContains(t, asJSON(t, views.Group(alerting.Group{Name: "g", Webhook: webhook})), "canary-key")
 	}
 }
 

@@ -161,7 +161,7 @@ func TestTheMakefileBuildsEachFunction(t *testing.T) {
 func (tmpl template) environment(f function) map[string]string {
 	samples := map[string]string{
 		"MysqlHost": "db.example.com", "mysqlPassword": "p", "apiTokens": "async:notify:canary",
-		"wechatWebhookUrl": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=693a91f6-7xxx-4bc4-97a0-0ec2sifa5aaa",
+		"wechatWebhookUrl": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=test-robot-key",
 	}
 	env := map[string]string{}
 	for _, variables := range []map[string]yaml.Node{tmpl.Globals.Function.Environment.Variables, f.Environment.Variables} {
