@@ -129,14 +129,26 @@ func (a *Alert) finish(now time.Time) {
 // decideWord tells the audience, or says why not.
 func (c *Change) decideWord(audience []Group, p *Policy, ev Event, now time.Time) Reason {
 	if len(audience) == 0 {
-		return Reason{Code: "no_group"}
+		return p.nobody()
 	}
 	if wait := c.Alert.wordWait(p, now); wait.After(now) {
+		if c.Alert.Status == Acknowledged && c.Alert.LatestText == c.Alert.Words.Text {
+			return Reason{Code: "in_hand"} // time alone brings no further word
+		}
 		return Reason{Code: "repeat_wait", Until: wait}
 	}
 	c.owe(audience, Firing, now)
 	c.Alert.Words = Words{At: now, Severity: c.Alert.Severity, Text: c.Alert.LatestText}
 	return Reason{Code: "told", Detail: names(audience)}
+}
+
+// nobody says why an audience is empty: a configured fallback is left out only
+// where a person switched its robot off.
+func (p *Policy) nobody() Reason {
+	if Placeholder(p.Fallback) {
+		return Reason{Code: "no_group"}
+	}
+	return Reason{Code: "switched_off"}
 }
 
 // wordWait is when the next word about an alert may be said. A worse severity

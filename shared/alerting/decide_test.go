@@ -316,3 +316,22 @@ func TestPeople(t *testing.T) {
 	require.NoError(t, err, "a person overrides cooldown and budget")
 	assert.Equal(t, "li", again.Remediation.RequestedBy)
 }
+
+func TestWhyNobodyIsTold(t *testing.T) {
+	const robot = Secret("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=test-robot")
+	ev := Event{Type: "ANY", Service: "s", Severity: Error, Title: "t", Message: "m"}
+	policy := DefaultPolicy()
+	_, receipt := Decide(State{}, ev, &policy, nil, noon)
+	assert.Equal(t, "no_group", receipt.NotTold.Code)
+
+	policy.Fallback = robot
+	off := []Group{{ID: 1, Name: "off", Webhook: robot}}
+	_, receipt = Decide(State{}, ev, &policy, off, noon)
+	assert.Equal(t, "switched_off", receipt.NotTold.Code, "it is configured, and a person switched it off")
+
+	opened, _ := Decide(State{}, ev, &policy, nil, noon)
+	taken, err := Acknowledge(*opened.Alert, "li", noon)
+	require.NoError(t, err)
+	_, receipt = Decide(State{Alert: taken.Alert}, ev, &policy, nil, noon.Add(time.Minute))
+	assert.Equal(t, Reason{Code: "in_hand"}, receipt.NotTold)
+}

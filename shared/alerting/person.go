@@ -71,7 +71,7 @@ func Settle(a Alert, r Remediation, p *Policy, groups []Group, now time.Time) Ch
 	audience := Audience(groups, p.Fallback, a.Type)
 	switch {
 	case len(audience) == 0:
-		d.Word = Reason{Code: "no_group"}
+		d.Word = p.nobody()
 	case r.Status == Skipped && a.ActionTaken == before:
 		d.Word = Reason{Code: "said_before"}
 	default:

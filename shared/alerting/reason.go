@@ -45,6 +45,8 @@ var reasonWords = map[string][2]string{
 
 	// Why nobody was told.
 	"no_group":      {"没有匹配的启用群，也未配置 WECHAT_WEBHOOK_URL", "no enabled group matches and WECHAT_WEBHOOK_URL is not set"},
+	"in_hand":       {"告警已确认，内容没有变化，不再提醒", "acknowledged and unchanged: no further reminder"},
+	"switched_off":  {"没有匹配的启用群，WECHAT_WEBHOOK_URL 的机器人已在群表中停用", "no enabled group matches, and a disabled group has the robot of WECHAT_WEBHOOK_URL"},
 	"repeat_wait":   {"同一告警持续中，{left}后再次提醒", "the same alert goes on; next reminder in {left}"},
 	"alert_gone":    {"告警记录已被删除", "the alert's record was deleted"},
 	"group_gone":    {"群配置已删除或停用", "the group was deleted or disabled"},

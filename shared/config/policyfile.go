@@ -41,14 +41,12 @@ type PolicyProblem struct {
 }
 
 func (p PolicyProblem) String() string {
-	zh, en := p.Where+"：", p.Where+": "
-	if p.Where == "" {
-		zh, en = "", ""
+	zh, en := "", ""
+	if p.Where != "" {
+		zh = p.Where + "："
 	}
 	if p.Line > 0 {
 		zh, en = fmt.Sprintf("第 %d 行 %s", p.Line, zh), fmt.Sprintf("line %d: ", p.Line)
-	} else {
-		en = ""
 	}
 	return zh + p.Zh + " (" + en + p.En + ")"
 }

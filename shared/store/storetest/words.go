@@ -62,7 +62,7 @@ func testAcknowledgedWords(t *testing.T, e Engine) {
 	require.NoError(t, err)
 	for range 3 {
 		e.pass(t, 20*time.Minute)
-		require.Equal(t, "repeat_wait", record(t, s, plainEvent("a")).NotTold.Code)
+		require.Equal(t, "in_hand", record(t, s, plainEvent("a")).NotTold.Code)
 	}
 	changed := plainEvent("a")
 	changed.Title = "another disk"
