@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"trade-monitor/shared/alerting"
@@ -33,6 +34,8 @@ type recorder struct {
 	ctx    context.Context // of every batch; ended by stop
 	cancel context.CancelFunc
 
+	failed atomic.Pointer[failure] // how the newest batch failed; nil: it did not
+
 	mu      sync.Mutex
 	idle    chan struct{} // closed when running turns false
 	queue   []*call
@@ -40,6 +43,16 @@ type recorder struct {
 	running bool
 	stopped bool
 }
+
+// failure is what Ready remembers of a batch that the database did not take.
+type failure struct {
+	at  time.Time
+	err error
+}
+
+// failureCounts is how long a failed batch speaks against being ready: a small
+// row may still fit where an event does not, on a disk that is all but full.
+const failureCounts = 10 * time.Second
 
 // call is one event on its way into the record.
 type call struct {
@@ -185,8 +198,12 @@ func (r *recorder) stop() {
 // event is tried alone, so that one bad event fails alone.
 func (s *Store) recordBatch(batch []*call) {
 	err := s.commitBatch(batch)
+	s.recorder.failed.Store(nil)
 	if err == nil {
 		return
+	}
+	if s.dialect.Kind(err) == Unreachable {
+		s.recorder.failed.Store(&failure{time.Now(), err})
 	}
 	if kind := s.dialect.Kind(err); len(batch) > 1 && (kind == Other || kind == Retry) {
 		for _, c := range batch {

@@ -102,8 +102,12 @@ func (s *Store) Close() error {
 func (s *Store) Engine() string { return s.dialect.Name }
 
 // Ready tells whether an event could be committed now: the tables are of our
-// version, and a row of ours was written and committed.
+// version, a row of ours was written and committed, and the newest batch of
+// events did not just fail.
 func (s *Store) Ready(ctx context.Context) error {
+	if f := s.recorder.failed.Load(); f != nil && time.Since(f.at) < failureCounts {
+		return s.dialect.wrap(f.err)
+	}
 	return s.inTx(ctx, func(t *tx) error {
 		var version int64
 		if err := t.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM alert_schema_version").Scan(&version); err != nil {
