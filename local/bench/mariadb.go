@@ -44,8 +44,13 @@ func startMariaDB(ctx context.Context, dir string) (*mariaDB, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	data := filepath.Join(dir, "data")
-	out, err := exec.CommandContext(ctx, "mariadb-install-db", "--no-defaults", "--user="+account(), "--datadir="+data, "--skip-test-db").CombinedOutput()
+	data, tmp := filepath.Join(dir, "data"), filepath.Join(dir, "tmp")
+	if err := os.MkdirAll(tmp, 0o700); err != nil {
+		return nil, err
+	}
+	install := exec.CommandContext(ctx, "mariadb-install-db", "--no-defaults", "--user="+account(), "--datadir="+data, "--tmpdir="+tmp, "--skip-test-db")
+	install.Env = append(os.Environ(), "TMPDIR="+tmp) // servers that share one remove each other's tables
+	out, err := install.CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("mariadb-install-db: %w: %.2000s", err, out)
 	}
@@ -61,7 +66,7 @@ func startMariaDB(ctx context.Context, dir string) (*mariaDB, error) {
 		return nil, err
 	}
 	db := &mariaDB{port: port, exited: make(chan struct{})}
-	db.cmd = exec.Command(path, "--no-defaults", "--user="+account(), "--datadir="+data, "--socket="+filepath.Join(dir, "sock"),
+	db.cmd = exec.Command(path, "--no-defaults", "--user="+account(), "--datadir="+data, "--socket="+filepath.Join(dir, "sock"), "--tmpdir="+tmp,
 		"--pid-file="+filepath.Join(dir, "pid"), "--bind-address=127.0.0.1", "--port="+strconv.Itoa(port), "--init-file="+first,
 		"--innodb-flush-log-at-trx-commit=1", "--character-set-server=utf8mb4", "--skip-name-resolve")
 	log := &tail{}

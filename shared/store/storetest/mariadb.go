@@ -107,7 +107,12 @@ func launch(durable bool) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Host: "127.0.0.1", Port: port, User: "trade", Password: "test-only-password", dir: dir, durable: durable}
-	out, err := exec.Command("mariadb-install-db", "--no-defaults", "--user="+owner(), "--datadir="+s.data(), "--auth-root-authentication-method=normal", "--skip-test-db").CombinedOutput()
+	if err := os.MkdirAll(s.tmp(), 0o700); err != nil {
+		return nil, err
+	}
+	install := exec.Command("mariadb-install-db", "--no-defaults", "--user="+owner(), "--datadir="+s.data(), "--tmpdir="+s.tmp(), "--auth-root-authentication-method=normal", "--skip-test-db")
+	install.Env = append(os.Environ(), "TMPDIR="+s.tmp())
+	out, err := install.CombinedOutput()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("mariadb-install-db: %w: %.2000s", err, out), os.RemoveAll(dir))
 	}
@@ -142,19 +147,17 @@ func owner() string {
 func (s *Server) data() string   { return filepath.Join(s.dir, "data") }
 func (s *Server) socket() string { return filepath.Join(s.dir, "sock") }
 
+// tmp is of its own, too: a server that starts, also for an installation,
+// removes the temporary tables that it finds there, those of others as well.
+func (s *Server) tmp() string { return filepath.Join(s.dir, "tmp") }
+
 func (s *Server) start() error {
 	log, err := os.Create(filepath.Join(s.dir, "log"))
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	// Of its own, too: a server that starts removes the temporary tables that it
-	// finds in its tmpdir, those of another server as well.
-	tmp := filepath.Join(s.dir, "tmp")
-	if err := os.MkdirAll(tmp, 0o700); err != nil {
-		return err
-	}
-	cmd := exec.Command("mariadbd", "--no-defaults", "--user="+owner(), "--datadir="+s.data(), "--socket="+s.socket(), "--tmpdir="+tmp,
+	cmd := exec.Command("mariadbd", "--no-defaults", "--user="+owner(), "--datadir="+s.data(), "--socket="+s.socket(), "--tmpdir="+s.tmp(),
 		"--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.Port), "--innodb-buffer-pool-size=128M",
 		"--pid-file="+filepath.Join(s.dir, "pid"), "--character-set-server=utf8mb4", "--max-connections=100", "--skip-name-resolve")
 	if s.durable {
