@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,7 +29,7 @@ func TestNothingAnsweredIsLostWhenTheProcessIsKilled(t *testing.T) {
 			answered := postWhileKilling(t, s, 5000, 32, 5)
 
 			checkAnswered(t, s, answered)
-			checkWords(t, s, robots)
+			checkWords(t, s, robots, len(answered))
 		})
 	}
 }
@@ -83,16 +85,8 @@ func postWhileKilling(t *testing.T, s *runningService, events, clients, kills in
 // checkAnswered looks every answered alert up.
 func checkAnswered(t *testing.T, s *runningService, answered map[string]int64) {
 	stored := map[int64]string{}
-	for path := "/api/alerts?pageSize=200"; path != ""; {
-		r := s.get(path)
-		require.Equal(t, http.StatusOK, r.status, r.text)
-		path = ""
-		if cursor, ok := r.fields["nextCursor"].(string); ok && cursor != "" {
-			path = "/api/alerts?pageSize=200&cursor=" + cursor
-		}
-		for _, alert := range objects(r.fields, "data") {
-			stored[int64(alert["id"].(float64))] = alert["serviceName"].(string)
-		}
+	for _, alert := range allAlerts(t, s) {
+		stored[int64(alert["id"].(float64))] = alert["serviceName"].(string)
 	}
 	for service, id := range answered {
 		require.Equal(t, service, stored[id])
@@ -103,9 +97,14 @@ func checkAnswered(t *testing.T, s *runningService, answered map[string]int64) {
 
 // checkWords: every word owed is PENDING or SENT, and no robot heard one twice
 // but for what was in flight when the program was killed.
-func checkWords(t *testing.T, s *runningService, robots *wecomtest.Server) {
-	metrics := s.get("/metrics").text
-	require.Contains(t, metrics, `trade_monitor_notifications_pending{group="0"}`)
+func checkWords(t *testing.T, s *runningService, robots *wecomtest.Server, alerts int) {
+	await(t, 30*time.Second, "every alert has its one word, PENDING or SENT", func() bool {
+		pending := regexp.MustCompile(`trade_monitor_notifications_pending{group="0"} (\S+)`).FindStringSubmatch(s.get("/metrics").text)
+		require.NotNil(t, pending)
+		waiting, err := strconv.ParseFloat(pending[1], 64)
+		require.NoError(t, err)
+		return int(waiting)+sentAlerts(t, s) == alerts
+	})
 	heard := map[string]int{}
 	doubled := 0
 	for _, m := range robots.Messages(robots.Key("group")) {
@@ -123,4 +122,30 @@ func checkWords(t *testing.T, s *runningService, robots *wecomtest.Server) {
 		word := objects(r.object("data"), "notifications")[0]
 		require.Contains(t, []any{"SENT", "PENDING"}, word["status"])
 	}
+}
+
+// allAlerts walks the whole record.
+func allAlerts(t *testing.T, s *runningService) []map[string]any {
+	var all []map[string]any
+	for path := "/api/alerts?pageSize=200"; path != ""; {
+		r := s.get(path)
+		require.Equal(t, http.StatusOK, r.status, r.text)
+		path = ""
+		if cursor, ok := r.fields["nextCursor"].(string); ok && cursor != "" {
+			path = "/api/alerts?pageSize=200&cursor=" + cursor
+		}
+		all = append(all, objects(r.fields, "data")...)
+	}
+	return all
+}
+
+// sentAlerts counts the alerts whose one word was delivered.
+func sentAlerts(t *testing.T, s *runningService) int {
+	sent := 0
+	for _, alert := range allAlerts(t, s) {
+		if alert["wechatSent"] == true {
+			sent++
+		}
+	}
+	return sent
 }
