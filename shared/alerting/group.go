@@ -36,12 +36,17 @@ type Group struct {
 	ID          int64 // 0: the robot of WECHAT_WEBHOOK_URL
 	Name        string
 	Webhook     Secret
+	FromEnv     bool   // the table has EnvironmentWebhook: Webhook is what the environment says
 	AlertTypes  string // comma-separated; empty: all
 	Enabled     bool
 	Description string
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 }
+
+// EnvironmentWebhook, as the webhook_url of a row, stands for the robot of
+// WECHAT_WEBHOOK_URL: the key is then written in one place only.
+const EnvironmentWebhook Secret = "${WECHAT_WEBHOOK_URL}"
 
 // RobotID names the robot behind a webhook without revealing its key: two
 // groups with the same robot share budget and lease.

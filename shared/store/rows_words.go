@@ -110,6 +110,9 @@ func (s *Store) scanGroup(row scanner) (alerting.Group, error) {
 	var types, description, created, updated sql.NullString
 	err := row.Scan(&g.ID, &g.Name, &webhook, &types, (*truth)(&g.Enabled), &description, &created, &updated)
 	g.Webhook, g.AlertTypes, g.Description = alerting.Secret(webhook), types.String, description.String
+	if g.FromEnv = g.Webhook == alerting.EnvironmentWebhook; g.FromEnv {
+		g.Webhook = s.policy().Fallback
+	}
 	g.CreatedAt, g.UpdatedAt = s.fromDatetime(created), s.fromDatetime(updated)
 	return g, err
 }
