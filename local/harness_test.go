@@ -63,8 +63,11 @@ type runningService struct {
 	dir    string
 	cmd    *exec.Cmd
 	exited chan struct{}
-	client *http.Client
+	client *http.Client // holds every exchange to openapi.yaml
+	plain  *http.Client // for requests that are wrong on purpose
 	output *output
+
+	canaries *canaries
 
 	mu  sync.RWMutex
 	url string // changes with each start
@@ -90,15 +93,19 @@ func (o *output) String() string {
 
 // launch starts the program in a folder of its own, on a free port, with the
 // given settings ("NAME=value") and no others. Every exchange that a test has
-// with it is held to openapi.yaml.
+// with it is held to openapi.yaml, and nothing of it may hold a secret.
 func launch(t testing.TB, env ...string) *runningService {
 	t.Helper()
 	s := &runningService{t: t, dir: t.TempDir(), output: &output{}}
 	s.env = append([]string{"PORT=0", "PATH=" + os.Getenv("PATH"), "HOME=" + s.dir}, env...)
-	s.client = &http.Client{Timeout: 10 * time.Second, Transport: contract.Load(t).Transport(t, &http.Transport{MaxIdleConnsPerHost: 64})}
+	s.canaries = &canaries{secrets: secretsOf(env)}
+	heard := s.canaries.overhear(&http.Transport{MaxIdleConnsPerHost: 64})
+	s.plain = &http.Client{Timeout: 10 * time.Second, Transport: heard}
+	s.client = &http.Client{Timeout: 10 * time.Second, Transport: contract.Load(t).Transport(t, heard)}
 	s.start()
 	t.Cleanup(func() {
 		s.kill()
+		s.canaries.verify(t, s)
 		if t.Failed() {
 			t.Logf("the program printed:\n%s", s.output)
 		}
