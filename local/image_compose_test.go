@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,38 +21,56 @@ import (
 // deployment is a copy of the repository, deployed by its own compose file as a
 // user would: names, ports and folders are the test's, all else is as it stands.
 type deployment struct {
-	name      string // of the project, the container and the network; unique
+	from      registry
+	name      string // of the project and the network; unique
 	dir       string // of the copy
 	image     string
 	container string
 	port      int
-	env       []string
+	env       []string // beside what a shell has
 }
 
-// newDeployment copies the repository and prepares the base image. Everything
-// that is made is removed after the test.
-func newDeployment(t *testing.T) *deployment {
+// registry is where a deployment's build gets what it needs: it plays Docker Hub
+// and the module proxy.
+type registry struct{ base, modules string }
+
+func newRegistry(t *testing.T) registry {
 	t.Helper()
-	name := fmt.Sprintf("tmimage-%d", os.Getpid())
-	d := &deployment{name: name, dir: t.TempDir(), image: name + ":test", container: name + "-trade-monitor", port: freePort(t)}
+	r := registry{base: fmt.Sprintf("tmimage-%d-base", os.Getpid()), modules: moduleProxy(t)}
+	baseImage(t, r.base)
+	return r
+}
+
+// newDeployment copies the repository. Everything that is made is removed after
+// the test.
+func newDeployment(t *testing.T, from registry, what string) *deployment {
+	t.Helper()
+	name := fmt.Sprintf("tmimage-%d-%s", os.Getpid(), what)
+	d := &deployment{from: from, name: name, dir: filepath.Join(t.TempDir(), "trade-monitor"), image: name + ":test", container: name + "-trade-monitor", port: freePort(t)}
 	copyRepository(t, d.dir)
-	require.NoError(t, os.WriteFile(filepath.Join(d.dir, "docker-compose.override.yml"), []byte(`
+	d.override(t, `
 services:
   trade-monitor:
     build:
       network: host # the module proxy is this test
     healthcheck:
       interval: 1s
-`), 0o600))
-	d.env = append(bareEnvironment(), "COMPOSE_PROJECT_NAME="+name, "PORT="+strconv.Itoa(d.port),
-		"TRADE_MONITOR_BASE="+name+"-base", "GOPROXY="+moduleProxy(t), "TRADE_MONITOR_VERSION=v9.8.7", "TRADE_MONITOR_IMAGE="+d.image,
-		"TRADE_MONITOR_CONTAINER="+d.container, "TRADE_MONITOR_NETWORK="+name, "REMEDIATION_CONTAINERS="+d.standIn())
-	baseImage(t, name+"-base")
+`)
+	for name, value := range d.asOthers() {
+		d.env = append(d.env, name+"="+value)
+	}
+	d.env = append(d.env, "TRADE_MONITOR_VERSION=v9.8.7")
 	t.Cleanup(func() {
-		d.compose(t, "down", "-v")
+		d.compose(t, "down", "-v", "--remove-orphans")
 		removeImages(t, d.image)
 	})
 	return d
+}
+
+// override says what the test's machine has otherwise than a user's.
+func (d *deployment) override(t *testing.T, compose string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(d.dir, "docker-compose.override.yml"), []byte(compose), 0o600))
 }
 
 func (d *deployment) standIn() string { return d.name + "-async-service" }
@@ -76,7 +93,7 @@ func (d *deployment) run(t *testing.T, program string, args ...string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // also in a cleanup
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir, cmd.Env = d.dir, d.env
+	cmd.Dir, cmd.Env = d.dir, append(bareEnvironment(), d.env...)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s %v:\n%s", program, args, out)
 	return string(out)

@@ -75,7 +75,7 @@ func post() {
 // existing project, as the page says.
 func (d *deployment) healsAnotherProject(t *testing.T) {
 	other := &deployment{name: d.name + "-other", dir: t.TempDir()}
-	other.env = append(bareEnvironment(), "COMPOSE_PROJECT_NAME="+other.name, "COMPOSE_FILE=docker-compose.yml:snippet.yml")
+	other.env = []string{"COMPOSE_PROJECT_NAME=" + other.name, "COMPOSE_FILE=docker-compose.yml:snippet.yml"}
 	existing := fmt.Sprintf("services:\n  async-service:\n    image: %s\n    environment:\n      NAME: %s\n", dockertest.Image(t, standInSource), d.standIn())
 	require.NoError(t, os.WriteFile(filepath.Join(other.dir, "docker-compose.yml"), []byte(existing), 0o600))
 	snippet := documentedSnippet(t, "joining an existing compose project")

@@ -29,7 +29,8 @@ import (
 // has them used. One image serves all of it: building it is what takes long.
 func TestTheImage(t *testing.T) {
 	dockertest.Require(t)
-	d := newDeployment(t)
+	r := newRegistry(t)
+	d := newDeployment(t, r, "app")
 	logs := filepath.Join(d.dir, "logs")
 	require.NoError(t, os.Mkdir(logs, 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(logs, "alert.log"), []byte("written by a former owner\n"), 0o600))
@@ -47,6 +48,8 @@ func TestTheImage(t *testing.T) {
 	t.Run("believes public roots, and a private one that is named", d.believesWhomItIsTold)
 	t.Run("runs without root at all", d.runsHardened)
 	t.Run("stops at once", d.stopsAtOnce)
+	t.Run("is at home in ten minutes", r.isAtHomeInTenMinutes)
+	t.Run("does what the guide says", r.doesWhatTheGuideSays)
 }
 
 func (d *deployment) isHealthy(t *testing.T) {
@@ -178,7 +181,7 @@ func (d *deployment) reapsOrphans(t *testing.T) {
 		}
 		orphaned <- seen
 	}()
-	dockerCmd(t, "run", "--rm", "--network=none", "--pid=container:"+d.container, d.name+"-base", "sh", "-c", "(sleep 1 &); sleep 2")
+	dockerCmd(t, "run", "--rm", "--network=none", "--pid=container:"+d.container, d.from.base, "sh", "-c", "(sleep 1 &); sleep 2")
 	require.True(t, <-orphaned, "the container's first process was given a child")
 	require.Empty(t, childrenOf(parent), "and reaped it")
 }
