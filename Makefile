@@ -26,15 +26,15 @@ build: ## build bin/trade-monitor
 # The tests talk to real engines outside the process, which the test cache does
 # not see: -count=1 keeps a pass of yesterday from standing for one of today.
 # The race detector needs cgo. vet has its own step, so `go test` leaves it out.
+# The tag is for the tests that build the image: they take minutes, and a plain
+# `go test ./local` is without them.
 .PHONY: test
 test: setup check ## run all tests on real parts (as root on Debian it installs them)
-	CGO_ENABLED=1 go test -race -count=1 -vet=off -p 2 -timeout 15m ./...
+	CGO_ENABLED=1 go test -race -count=1 -vet=off -tags image -p 2 -timeout 24m ./...
 
-# Apart from `test`: on a new machine it first makes a base image, which takes
-# minutes.
 .PHONY: test-image
-test-image: setup ## build the Dockerfile and run it by docker-compose, with all that belongs to it
-	CGO_ENABLED=1 go test -race -count=1 -vet=off -tags image -timeout 30m -run TestTheImage -v ./local
+test-image: setup ## of the tests, only the image, docker-compose, the README's and the guide's commands
+	CGO_ENABLED=1 go test -race -count=1 -vet=off -tags image -timeout 24m -run TestTheImage -v ./local
 
 .PHONY: setup
 setup:
@@ -53,11 +53,11 @@ bench: build ## measure against a bare net/http server
 check:
 	@unformatted=$$(gofmt -l .) || exit 1; \
 	if [ -n "$$unformatted" ]; then printf 'not formatted, run make fmt:\n%s\n' "$$unformatted" >&2; exit 1; fi
-	go vet ./...
+	go vet -tags image ./...
 
 .PHONY: lint
 lint: check ## gofmt, go vet and staticcheck (exceptions: staticcheck.conf)
-	go run $(STATICCHECK) ./...
+	go run $(STATICCHECK) -tags image ./...
 
 .PHONY: fmt
 fmt: ## format all Go files

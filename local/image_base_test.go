@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +41,7 @@ func baseImage(t *testing.T, tag string) {
 	cmd.Stdout, cmd.Stderr = &said, &said
 	require.NoError(t, cmd.Start())
 	b := &baseTar{out: tar.NewWriter(stdin)}
-	b.goTree(runtime.GOROOT())
+	b.goTree(goEnv(t, "GOROOT"))
 	b.tree(cache, "go-build", nil)
 	b.tools()
 	b.file("/etc/ssl/certs/ca-certificates.crt", "etc/ssl/certs/ca-certificates.crt")
@@ -163,14 +162,17 @@ func (b *baseTar) tools() {
 // module proxy, and gives a GOPROXY with it in front.
 func moduleProxy(t *testing.T) string {
 	t.Helper()
-	out, err := exec.Command("go", "env", "GOMODCACHE", "GOPROXY").Output()
-	require.NoError(t, err)
-	values := strings.Split(strings.TrimSpace(string(out)), "\n")
-	require.Len(t, values, 2)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	server := &http.Server{Handler: http.FileServer(http.Dir(filepath.Join(values[0], "cache", "download"))), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: http.FileServer(http.Dir(filepath.Join(goEnv(t, "GOMODCACHE"), "cache", "download"))), ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
-	return fmt.Sprintf("http://%s,%s", listener.Addr(), values[1])
+	return fmt.Sprintf("http://%s,%s", listener.Addr(), goEnv(t, "GOPROXY"))
+}
+
+func goEnv(t *testing.T, name string) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", name).Output()
+	require.NoError(t, err)
+	return strings.TrimSpace(string(out))
 }
