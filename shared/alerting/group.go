@@ -44,7 +44,7 @@ type Group struct {
 	UpdatedAt   time.Time
 }
 
-// EnvironmentWebhook, as the webhook_url of a row, stands for the robot of
+// EnvironmentWebhook is what the webhook_url of a row says for the robot of
 // WECHAT_WEBHOOK_URL: the key is then written in one place only.
 const EnvironmentWebhook Secret = "${WECHAT_WEBHOOK_URL}"
 
