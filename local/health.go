@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	"trade-monitor/shared/httpapi"
@@ -75,28 +72,5 @@ func answer(w http.ResponseWriter, rep report) error {
 
 // healthcheck is the command: it asks the service on this machine.
 func healthcheck(ctx context.Context, a app) error {
-	host := a.cfg.ListenHost
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	address := net.JoinHostPort(host, strconv.Itoa(a.cfg.Port))
-	scheme, client := "http", &http.Client{}
-	if a.cfg.TLS.Configured() {
-		scheme, client.Transport = "https", &http.Transport{TLSClientConfig: ourselves()}
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+address+"/healthz", nil)
-	if err != nil {
-		return err
-	}
-	res, err := client.Do(req)
-	if err != nil {
-		return fmt.Errorf("%s 没有应答 (does not answer): %w", address, err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: HTTP %d", address, res.StatusCode)
-	}
-	return nil
+	return ourService(a.cfg).alive(ctx)
 }

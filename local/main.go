@@ -85,6 +85,8 @@ type app struct {
 var commands = []command{
 	{"serve", nil, "启动服务（默认）", "serve all functions and run the loops (default)", serve},
 	{"init-db", nil, "创建或升级数据库表", "create or migrate the database", initDB},
+	{"wechat-test", []string{"[GROUP]"}, "向群发送测试消息（名称或 id；默认全部）", "send a test message to a group (name or id; default: all)", wechatTest},
+	{"notify", notifyArgs, "从命令行上报一个事件", "post an event from a shell", notifyCommand},
 	{"policy check", []string{"[FILE]"}, "检查策略文件（默认 POLICY_FILE）", "check a policy file (default: POLICY_FILE)", policyCheck},
 	{"policy show", nil, "显示生效的策略及其来源", "print the policy in force and where it comes from", policyShow},
 	{"healthcheck", nil, "检查本机服务是否存活", "ask the local service whether it is alive", healthcheck},

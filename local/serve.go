@@ -108,7 +108,8 @@ func (s *service) assemble(ctx context.Context) error {
 	if s.db, err = openDatabase(ctx, s.cfg, setup{policy: policy.policy, onCommit: wakes.commit, log: s.log}); err != nil {
 		return errors.Join(err, s.journal.Close())
 	}
-	words := s.delivery(policy)
+	client := wecom.New(wecom.Options{AllowedHosts: s.cfg.AllowedHosts, Proxy: s.cfg.HTTPSProxy})
+	words := s.delivery(policy, client)
 	remedies := remedy.New(s.db, engine, engine, remedy.Options{Owner: s.owner, Policy: policy.policy, Log: s.log, Poll: s.db.poll})
 	wakes.words, wakes.remedies = words.Wake, remedies.Wake
 	s.loops = newLoops(s.log,
@@ -125,11 +126,10 @@ func (s *service) assemble(ctx context.Context) error {
 	if s.cfg.Mode != alerting.Off {
 		h.docker = engine
 	}
-	return s.listenTo(h, metrics)
+	return s.listenTo(h, metrics, robots(s.cfg, s.db, client, s.owner, s.log))
 }
 
-func (s *service) delivery(policy *admitted) *delivery.Loop {
-	client := wecom.New(wecom.Options{AllowedHosts: s.cfg.AllowedHosts, Proxy: s.cfg.HTTPSProxy})
+func (s *service) delivery(policy *admitted, client *wecom.Client) *delivery.Loop {
 	render := wecom.RenderOptions{Language: s.cfg.Language, Location: s.cfg.Location, PublicURL: s.cfg.PublicURL}
 	return delivery.New(s.db, client, delivery.Options{
 		Owner: s.owner, Log: s.log, Poll: s.db.poll,

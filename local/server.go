@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"trade-monitor/functions/alerts"
 	"trade-monitor/shared/config"
 	"trade-monitor/shared/httpapi"
 )
@@ -26,8 +27,8 @@ const (
 )
 
 // listenTo makes the server.
-func (s *service) listenTo(h health, m *metrics) error {
-	handler, err := handler(s.cfg, s.db, h, m, s.log)
+func (s *service) listenTo(h health, m *metrics, r alerts.Robots) error {
+	handler, err := handler(s.cfg, s.db, h, m, r, s.log)
 	if err != nil {
 		return errors.Join(err, s.close())
 	}
@@ -44,14 +45,14 @@ func (s *service) listenTo(h health, m *metrics) error {
 	return nil
 }
 
-func handler(cfg config.Config, db database, h health, m *metrics, log *slog.Logger) (http.Handler, error) {
+func handler(cfg config.Config, db database, h health, m *metrics, r alerts.Robots, log *slog.Logger) (http.Handler, error) {
 	auth, err := httpapi.NewAuth(cfg.Tokens, cfg.Anonymous)
 	if err != nil {
 		return nil, err
 	}
 	return httpapi.Mount(httpapi.Options{
 		Log: log, Auth: auth, Observe: m.request, Admission: httpapi.NewAdmission(), Proxies: cfg.TrustedProxies,
-	}, slices.Concat(routes(cfg, db, h, m), pages())...), nil
+	}, slices.Concat(routes(cfg, db, h, m, r), pages())...), nil
 }
 
 // listen opens the port.

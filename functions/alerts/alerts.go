@@ -1,5 +1,5 @@
-// Package alerts is the reading side: the list of alerts, one alert's story,
-// counts, and the WeCom groups.
+// Package alerts is the reading side: the list of alerts, one alert's story, and
+// counts; and the WeCom groups that are told of them.
 package alerts
 
 import (
@@ -11,24 +11,26 @@ import (
 	"trade-monitor/shared/httpapi"
 )
 
-// Store reads what is on record.
+// Store reads what is on record, and keeps the groups.
 type Store interface {
 	ListAlerts(ctx context.Context, filter alerting.Filter) (alerting.Page, error)
 	Story(ctx context.Context, id int64) (alerting.Story, error)
 	Stats(ctx context.Context) (alerting.Stats, error)
-	Groups(ctx context.Context) ([]alerting.Group, error)
+	Groups
 }
 
 // Options is how answers are written and times without an offset are read.
 type Options struct {
 	Language alerting.Language
 	Location *time.Location
+	Robots   Robots
 }
 
 // Function is the endpoints.
 type Function struct {
-	store Store
-	views httpapi.Views
+	store  Store
+	robots Robots
+	views  httpapi.Views
 }
 
 // New makes the function over a store.
@@ -36,17 +38,16 @@ func New(store Store, o Options) *Function {
 	if o.Location == nil {
 		o.Location = time.UTC
 	}
-	return &Function{store: store, views: httpapi.Views{Language: o.Language, Location: o.Location}}
+	return &Function{store: store, robots: o.Robots, views: httpapi.Views{Language: o.Language, Location: o.Location}}
 }
 
 // Routes lists what the function answers.
 func (f *Function) Routes() []httpapi.Route {
-	return []httpapi.Route{
+	return append(f.groupRoutes(), []httpapi.Route{
 		{Method: http.MethodGet, Pattern: "/api/alerts", Scope: httpapi.Read, Handler: f.list},
 		{Method: http.MethodGet, Pattern: "/api/alerts/{id}", Scope: httpapi.Read, Handler: f.show},
 		{Method: http.MethodGet, Pattern: "/api/alerts/stats", Scope: httpapi.Read, Handler: f.stats},
-		{Method: http.MethodGet, Pattern: "/api/alerts/wechat-groups", Scope: httpapi.Read, Handler: f.groups},
-	}
+	}...)
 }
 
 func (f *Function) list(w http.ResponseWriter, r *http.Request) error {
@@ -101,12 +102,4 @@ func orEmpty(m map[string]int64) map[string]int64 {
 		return map[string]int64{}
 	}
 	return m
-}
-
-func (f *Function) groups(w http.ResponseWriter, r *http.Request) error {
-	groups, err := f.store.Groups(r.Context())
-	if err != nil {
-		return err
-	}
-	return httpapi.WriteData(w, f.views.Groups(groups))
 }

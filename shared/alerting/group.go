@@ -67,9 +67,7 @@ var containerEvents = []string{"CONTAINER_OOM", "CONTAINER_UNHEALTHY", "CONTAINE
 // Wants tells whether the group asked for this alert type. Spaces and the
 // Chinese comma are tolerated.
 func (g Group) Wants(alertType string) bool {
-	types := strings.FieldsFunc(g.AlertTypes, func(r rune) bool {
-		return r == ',' || r == '，' || r == ';' || r == '、' || r == ' ' || r == '\t' || r == '\n'
-	})
+	types := splitTypes(g.AlertTypes)
 	if len(types) == 0 {
 		return true
 	}
@@ -80,6 +78,13 @@ func (g Group) Wants(alertType string) bool {
 		}
 	}
 	return false
+}
+
+// splitTypes reads a list of alert types as people write it.
+func splitTypes(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool {
+		return r == ',' || r == '，' || r == ';' || r == '、' || r == ' ' || r == '\t' || r == '\n'
+	})
 }
 
 // Audience picks the groups to tell about an alert type, each robot once.

@@ -1,6 +1,9 @@
 package alerting
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // NotificationStatus is where a word owed to a group stands:
 // PENDING → SENT | SUPPRESSED | DEAD.
@@ -107,6 +110,14 @@ type Verdict struct {
 	ErrCode int           // WeCom's errcode; 0 with UNKNOWN
 	Error   string        // for the record; holds no key
 	Class   VerdictClass
+}
+
+// Summary is what the robot said, for the record.
+func (v Verdict) Summary() string {
+	if v.Error == "" {
+		return fmt.Sprintf("errcode %d", v.ErrCode)
+	}
+	return v.Error
 }
 
 // VerdictClass says what to do about a verdict.

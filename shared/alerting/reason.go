@@ -47,6 +47,8 @@ var reasonWords = map[string][2]string{
 	"no_group":      {"没有匹配的启用群，也未配置 WECHAT_WEBHOOK_URL", "no enabled group matches and WECHAT_WEBHOOK_URL is not set"},
 	"in_hand":       {"告警已确认，内容没有变化，不再提醒", "acknowledged and unchanged: no further reminder"},
 	"switched_off":  {"没有匹配的启用群，WECHAT_WEBHOOK_URL 的机器人已在群表中停用", "no enabled group matches, and a disabled group has the robot of WECHAT_WEBHOOK_URL"},
+	"named_nobody":  {"策略指定的群无法通知：{}；已按平常的规则通知", "groups that the policy names cannot be told: {}; the usual ones are told"},
+	"named_partly":  {"策略指定的群有的未通知：{}", "not told, although the policy names them: {}"},
 	"repeat_wait":   {"同一告警持续中，{left}后再次提醒", "the same alert goes on; next reminder in {left}"},
 	"alert_gone":    {"告警记录已被删除", "the alert's record was deleted"},
 	"group_gone":    {"群配置已删除或停用", "the group was deleted or disabled"},
@@ -59,6 +61,11 @@ var reasonWords = map[string][2]string{
 
 	"robot_rate_limit": {"机器人超过频率限制，暂停发送：{}", "the robot is over its rate and pauses: {}"},
 	"robot_robot_gone": {"机器人已失效：{}", "the robot is gone: {}"},
+
+	// Why no test message was sent.
+	"robot_unset":     {"群“{}”的 Webhook 未配置或仍是示例地址", "the webhook of group {} is not set or still the example"},
+	"robot_in_flight": {"机器人正在发送另一条消息，{left}后可再试", "the robot is sending another message; try again in {left}"},
+	"robot_budget":    {"该机器人 61 秒内的 20 条已用完，{left}后可再试", "the robot's 20 messages in 61 s are used up; try again in {left}"},
 
 	// Why nothing was restarted.
 	"mode_off":          {"自动处置已关闭（REMEDIATION_MODE=off）", "remediation is off (REMEDIATION_MODE=off)"},
@@ -98,6 +105,12 @@ var reasonWords = map[string][2]string{
 	"policy_ladder": {"按策略自动处置", "by policy"},
 }
 
+// endless holds the sentences of reasons that end by themselves at a time that
+// nobody knows.
+var endless = map[string][2]string{
+	"under_way": {"对 {} 的处置正在进行，请等它结束", "{} is being put right already: wait until that is over"},
+}
+
 // Text gives the sentence in a language, as of now. An unknown code stands for
 // itself, so that a newer record is readable by an older program.
 func (r Reason) Text(lang Language, now time.Time) string {
@@ -107,6 +120,9 @@ func (r Reason) Text(lang Language, now time.Time) string {
 	words, known := reasonWords[r.Code]
 	if !known {
 		return strings.TrimSpace(r.Code + " " + r.Detail)
+	}
+	if other, ok := endless[r.Code]; ok && r.Until.IsZero() {
+		words = other
 	}
 	left := time.Duration(0)
 	if !r.Until.IsZero() && !now.IsZero() && r.Until.After(now) {

@@ -57,6 +57,7 @@ type Brief struct {
 	Alert        Alert
 	Latest       *KeptEvent   // the newest event, when it is not the one that opened the alert
 	Remediation  *Remediation // the one that the notification is about, else the alert's newest; nil: none
+	Mention      []string     // WeCom userids of the people whom the message mentions: from the policy alone
 }
 
 // Claim is one message that is this process's to send: its slot is reserved
@@ -66,6 +67,13 @@ type Claim struct {
 	Notification Notification
 	Robot        Robot
 	Owner        string
+}
+
+// Trial is what one test message to a group's robot came to.
+type Trial struct {
+	Group   Group
+	Verdict Verdict
+	Took    time.Duration // of the request to the robot
 }
 
 // Queue is what waits for one group.

@@ -184,6 +184,9 @@ func tidy(lookup Lookup) Lookup {
 	}
 }
 
+// Fallback is the robot of WECHAT_WEBHOOK_URL.
+func (c Config) Fallback() alerting.Secret { return c.Webhook }
+
 // Policy is the default policy with what the environment says about it.
 func (c Config) Policy() alerting.Policy {
 	policy := alerting.DefaultPolicy()

@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -81,32 +80,16 @@ func (l *Loop) claim(ctx context.Context, t target) (*alerting.Claim, time.Time,
 // when we are stopping.
 func (l *Loop) deliver(ctx context.Context, t target, claim *alerting.Claim, asked time.Time, d *drained) error {
 	ctx = context.WithoutCancel(ctx)
-	verdict := tooLate
 	// Round drops the monotonic reading, which stands still while a machine is
 	// suspended; the lease does not.
-	if l.o.Now().Round(0).Sub(asked.Round(0)) <= lease-sendTimeout {
-		verdict = l.send(ctx, t.webhook, claim.Message.Content)
-	}
+	verdict := l.post.send(ctx, t.webhook, claim.Message.Content, l.o.Now().Round(0).Sub(asked.Round(0)))
 	l.record(claim, verdict)
 	if verdict.Status == alerting.Accepted {
 		d.sent++
 	} else {
 		d.failed++
 	}
-	return l.settle(ctx, claim, verdict)
-}
-
-// tooLate settles a claim whose lease could end during the request: another
-// process would then send beside us.
-var tooLate = alerting.Verdict{
-	Status: alerting.Refused, Class: alerting.ClassBusy,
-	Error: "领取消息耗时过长，未发送 (the claim took too long, nothing was sent)",
-}
-
-func (l *Loop) send(ctx context.Context, webhook alerting.Secret, content string) alerting.Verdict {
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
-	return l.sender.Send(ctx, webhook, content)
+	return l.post.settle(ctx, claim, verdict)
 }
 
 func (l *Loop) record(claim *alerting.Claim, v alerting.Verdict) {
@@ -117,37 +100,4 @@ func (l *Loop) record(claim *alerting.Claim, v alerting.Verdict) {
 		return
 	}
 	log.Warn("message not delivered", "status", v.Status, "class", v.Class, "errcode", v.ErrCode, "error", v.Error)
-}
-
-// settleWaits are the pauses between the tries to settle. They end before the
-// lease does: after that another process may have settled the message.
-var settleWaits = []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second}
-
-// settle records a verdict. A verdict that cannot be recorded costs a possible
-// duplicate, so that a short trouble of the database is waited out here.
-func (l *Loop) settle(ctx context.Context, claim *alerting.Claim, v alerting.Verdict) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	jitter := l.o.Jitter()
-	for try := 0; ; try++ {
-		err := l.store.SettleMessage(ctx, claim, v, jitter)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, alerting.ErrUnavailable) || try == len(settleWaits) || !pause(ctx, settleWaits[try]) {
-			return fmt.Errorf("settle message %d: %w", claim.Message.ID, err)
-		}
-	}
-}
-
-// pause waits for d; false: ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

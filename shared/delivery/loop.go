@@ -46,9 +46,7 @@ type Messages interface {
 	// elsewhere, rests or has used its budget; the word is not due), or zero:
 	// nothing is pending.
 	ClaimMessage(ctx context.Context, robot string, groups []int64, owner string, lease time.Duration, render func(alerting.Brief) string) (claim *alerting.Claim, next time.Time, err error)
-	// SettleMessage records the verdict on a claimed message and frees the
-	// robot. jitter is in [0,1).
-	SettleMessage(ctx context.Context, claim *alerting.Claim, v alerting.Verdict, jitter float64) error
+	Settling
 }
 
 // Store is what the loop needs of the database.
@@ -75,10 +73,10 @@ type Options struct {
 
 // Loop is the delivery loop of one process.
 type Loop struct {
-	store  Store
-	sender Sender
-	o      Options
-	wake   chan struct{}
+	store Store
+	post  poster
+	o     Options
+	wake  chan struct{}
 
 	mu sync.Mutex
 	// busy holds the robots that are being drained. A value that is not nil
@@ -107,7 +105,7 @@ func New(store Store, sender Sender, o Options) *Loop {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Loop{store: store, sender: sender, o: o, wake: make(chan struct{}, 1), busy: map[string]*target{}}
+	return &Loop{store: store, post: poster{store: store, sender: sender, jitter: o.Jitter}, o: o, wake: make(chan struct{}, 1), busy: map[string]*target{}}
 }
 
 // Wake says that there may be something to deliver. It never blocks.

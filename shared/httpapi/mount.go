@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,8 @@ type Route struct {
 	Pattern string
 	Scope   Scope
 	Handler Handler
+	// Patience of this route; 0: that of all.
+	Patience time.Duration
 }
 
 // Patience is how long a handler may take once the request is here: a database
@@ -60,7 +63,7 @@ func Mount(o Options, routes ...Route) http.Handler {
 	if o.Patience == 0 {
 		o.Patience = Patience
 	}
-	api := &api{Options: o, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), turnedAway: newTurnedAway()}
+	api := &api{Options: o, mux: http.NewServeMux(), literal: http.NewServeMux(), origin: http.NewCrossOriginProtection(), turnedAway: newTurnedAway()}
 	endpoints := map[string]*endpoint{}
 	for _, route := range routes {
 		e := endpoints[route.Pattern]
@@ -69,7 +72,7 @@ func Mount(o Options, routes ...Route) http.Handler {
 			endpoints[route.Pattern] = e
 			// One pattern without a method for each path: with methods,
 			// /alerts/{id} and /alerts/stats would conflict.
-			api.mux.Handle(route.Pattern, Wrap(e.serve, o.Log))
+			api.muxOf(route.Pattern, routes).Handle(route.Pattern, Wrap(e.serve, o.Log))
 		}
 		e.add(route)
 	}
@@ -86,6 +89,7 @@ func noRoute(_ http.ResponseWriter, r *http.Request) error {
 type api struct {
 	Options
 	mux        *http.ServeMux
+	literal    *http.ServeMux // paths that win over one of mux; asked first
 	origin     *http.CrossOriginProtection
 	turnedAway *turnedAway
 }
@@ -111,6 +115,10 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h["Content-Security-Policy"] = noContent
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	defer a.finish(x, r, start)
+	if _, pattern := a.literal.Handler(r); pattern != "" {
+		a.literal.ServeHTTP(x, r)
+		return
+	}
 	a.mux.ServeHTTP(x, r)
 }
 
@@ -181,14 +189,14 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if e.Admission == nil {
-		return e.bounded(route.Handler, w, r)
+		return e.bounded(route, w, r)
 	}
 	place, err := e.Admission.enter(r.Context(), e.clientOf(r, caller, route.Scope))
 	if err != nil {
 		return err
 	}
 	defer e.Admission.leave(place)
-	return e.bounded(route.Handler, w, r)
+	return e.bounded(route, w, r)
 }
 
 // clientOf is who takes the place: a token wherever it comes from, else an
@@ -202,15 +210,16 @@ func (e *endpoint) clientOf(r *http.Request, caller string, scope Scope) client 
 
 // bounded runs the handler with its deadline. The clock starts when the whole
 // request is here: a slow sender does not use up the database's time.
-func (e *endpoint) bounded(h Handler, w http.ResponseWriter, r *http.Request) error {
+func (e *endpoint) bounded(route Route, w http.ResponseWriter, r *http.Request) error {
 	if _, err := Body(r); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), e.Patience)
+	patience := cmp.Or(route.Patience, e.Patience)
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	err := h(w, r.WithContext(ctx))
+	err := route.Handler(w, r.WithContext(ctx))
 	if err != nil && ctx.Err() != nil && answerTo(err, time.Time{}).Status == http.StatusInternalServerError {
-		return fmt.Errorf("%w: no answer within %s: %w", alerting.ErrUnavailable, e.Patience, err)
+		return fmt.Errorf("%w: no answer within %s: %w", alerting.ErrUnavailable, patience, err)
 	}
 	return err
 }

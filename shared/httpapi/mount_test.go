@@ -19,6 +19,7 @@ func TestWhatNoRouteMatchesIsAnsweredInJSON(t *testing.T) {
 		httpapi.Route{Method: "GET", Pattern: "/api/alerts/{id}", Handler: ok},
 		httpapi.Route{Method: "GET", Pattern: "/api/alerts/stats", Handler: ok},
 		httpapi.Route{Method: "POST", Pattern: "/api/alerts/{id}/handle", Handler: ok},
+		httpapi.Route{Method: "PUT", Pattern: "/api/alerts/groups/{id}", Handler: ok},
 	)
 	cases := []struct {
 		method, path string
@@ -33,6 +34,8 @@ func TestWhatNoRouteMatchesIsAnsweredInJSON(t *testing.T) {
 		{"DELETE", "/api/alerts", 405, "GET, HEAD"},
 		{"GET", "/api/alerts/7/handle", 405, "POST"},
 		{"BREW", "/api/alerts", 405, "GET, HEAD"},
+		{"PUT", "/api/alerts/groups/7", 200, ""},
+		{"POST", "/api/alerts/groups/handle", 405, "PUT"}, // the literal that comes first wins
 		{"GET", "/api/nothing", 404, ""},
 		{"GET", "/", 404, ""},
 		{"GET", "/api/alerts/", 404, ""},

@@ -64,3 +64,11 @@ func PathID(r *http.Request) (int64, error) {
 	}
 	return id, nil
 }
+
+// PathGroup is the {id} of a group; 0 is the robot of WECHAT_WEBHOOK_URL.
+func PathGroup(r *http.Request) (int64, error) {
+	if r.PathValue("id") == "0" {
+		return 0, nil
+	}
+	return PathID(r)
+}

@@ -216,34 +216,42 @@ func (t *tx) brief(ctx context.Context, n alerting.Notification) (*alerting.Brie
 	if err != nil {
 		return nil, fmt.Errorf("read the newest remediation: %w", err)
 	}
-	return &alerting.Brief{Notification: n, Alert: *alert, Latest: latest, Remediation: remediation}, nil
+	b := &alerting.Brief{Notification: n, Alert: *alert, Latest: latest, Remediation: remediation}
+	return b, t.mention(ctx, b)
 }
 
 // take stores the message as SENDING and takes the robot's lease.
 func (c *claiming) take(ctx context.Context, b *alerting.Brief, content string) (*alerting.Claim, error) {
-	until := c.t.now.Add(c.lease)
-	m := alerting.Message{
-		Robot: c.robot, GroupID: b.Notification.GroupID, Status: alerting.Sending, Content: content,
-		SentAt: c.t.now, SlotUntil: until.Add(alerting.SlotLife),
-	}
-	written, err := c.t.exec(ctx, "INSERT INTO alert_messages (robot, group_id, alert_id, status, content, errcode, sent_us, slot_until) VALUES (?, ?, ?, ?, ?, 0, ?, ?)",
-		m.Robot, m.GroupID, b.Alert.ID, string(m.Status), m.Content, micros(m.SentAt), micros(m.SlotUntil))
+	m, err := c.reserve(ctx, b.Notification.GroupID, b.Alert.ID, content)
 	if err != nil {
-		return nil, fmt.Errorf("store message: %w", err)
-	}
-	if m.ID, err = written.LastInsertId(); err != nil {
-		return nil, fmt.Errorf("store message: %w", err)
+		return nil, err
 	}
 	if err := c.t.update(ctx, "UPDATE alert_notifications SET message_id = ? WHERE id = ?", m.ID, b.Notification.ID); err != nil {
 		return nil, fmt.Errorf("link message: %w", err)
 	}
-	c.state.owner, c.state.lease = c.owner, until
-	if err := c.t.saveRobot(ctx, c.state); err != nil {
-		return nil, err
-	}
 	n := b.Notification
 	n.MessageID = m.ID
 	return &alerting.Claim{Message: m, Notification: n, Robot: c.state.Robot, Owner: c.owner}, nil
+}
+
+// reserve stores a message as SENDING, which is its slot, and the lease. alert 0:
+// it carries no notification.
+func (c *claiming) reserve(ctx context.Context, group, alert int64, content string) (alerting.Message, error) {
+	until := c.t.now.Add(c.lease)
+	m := alerting.Message{
+		Robot: c.robot, GroupID: group, Status: alerting.Sending, Content: content,
+		SentAt: c.t.now, SlotUntil: until.Add(alerting.SlotLife),
+	}
+	written, err := c.t.exec(ctx, "INSERT INTO alert_messages (robot, group_id, alert_id, status, content, errcode, sent_us, slot_until) VALUES (?, ?, ?, ?, ?, 0, ?, ?)",
+		m.Robot, m.GroupID, id(alert), string(m.Status), m.Content, micros(m.SentAt), micros(m.SlotUntil))
+	if err != nil {
+		return m, fmt.Errorf("store message: %w", err)
+	}
+	if m.ID, err = written.LastInsertId(); err != nil {
+		return m, fmt.Errorf("store message: %w", err)
+	}
+	c.state.owner, c.state.lease = c.owner, until
+	return m, c.t.saveRobot(ctx, c.state)
 }
 
 // SettleMessage stores the verdict on a claimed message: message, word, alert,
@@ -265,6 +273,12 @@ func (s *Store) SettleMessage(ctx context.Context, claim *alerting.Claim, v aler
 			string(v.Status), v.ErrCode, text(clipCell(v.Error)), micros(t.now), micros(t.now.Add(alerting.SlotLife)), claim.Message.ID)
 		if err != nil {
 			return fmt.Errorf("settle message: %w", err)
+		}
+		if claim.Notification.ID == 0 { // a trial
+			if v.Status == alerting.Accepted {
+				return t.hasten(ctx, claim.Message.GroupID)
+			}
+			return nil
 		}
 		return t.settleWord(ctx, claim, v)
 	})

@@ -3,6 +3,7 @@ package wecom
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -134,7 +135,8 @@ func encode(content string) ([]byte, error) {
 func neverSent(err error) bool {
 	var dns *net.DNSError
 	var op *net.OpError
-	return errors.As(err, &dns) || (errors.As(err, &op) && op.Op == "dial")
+	var untrusted *tls.CertificateVerificationError
+	return errors.As(err, &dns) || errors.As(err, &untrusted) || (errors.As(err, &op) && op.Op == "dial")
 }
 
 // describe says what went wrong on the way without the address: *url.Error
@@ -146,7 +148,10 @@ func describe(err error) string {
 	}
 	var dns *net.DNSError
 	var op *net.OpError
+	var untrusted *tls.CertificateVerificationError
 	switch {
+	case errors.As(err, &untrusted):
+		return "证书不受信任，未发出；私有 CA 用 SSL_CERT_FILE 加入 (certificate not trusted, nothing was sent; add a private CA by SSL_CERT_FILE): " + untrusted.Err.Error()
 	case errors.As(err, &dns):
 		return fmt.Sprintf("无法解析 %s，未发出 (DNS failed, nothing was sent)", dns.Name)
 	case errors.As(err, &op) && op.Op == "dial":

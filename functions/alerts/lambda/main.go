@@ -1,8 +1,9 @@
-// Command lambda answers the reading endpoints below /api/alerts on AWS Lambda.
+// Command lambda answers for the alerts function on AWS Lambda.
 package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -11,9 +12,11 @@ import (
 
 	"trade-monitor/functions/alerts"
 	"trade-monitor/shared/config"
+	"trade-monitor/shared/delivery"
 	"trade-monitor/shared/httpapi"
 	"trade-monitor/shared/lambdahttp"
 	"trade-monitor/shared/store/mysql"
+	"trade-monitor/shared/wecom"
 )
 
 func main() { lambdahttp.Start(setup) }
@@ -26,11 +29,13 @@ func setup(log *slog.Logger) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := mysql.Open(mysql.Options{
-		Host: cfg.MySQL.Host, Port: cfg.MySQL.Port, User: cfg.MySQL.User, Password: cfg.MySQL.Password,
-		Database: cfg.MySQL.Database, TLS: cfg.MySQL.TLS, Location: cfg.Location, Policy: cfg.Policy, Log: log,
-	})
+	my, how := cfg.MySQL, wecom.RenderOptions{Language: cfg.Language, Location: cfg.Location}
+	db, err := mysql.Open(mysql.Options{Host: my.Host, Port: my.Port, User: my.User, Password: my.Password,
+		Database: my.Database, TLS: my.TLS, Location: cfg.Location, Policy: cfg.Policy, Log: log})
+	client := wecom.New(wecom.Options{AllowedHosts: cfg.AllowedHosts})
+	trier := delivery.NewTrier(db, client, delivery.TrierOptions{Owner: rand.Text(), Fallback: cfg.Fallback, Render: wecom.Trials(how, "AWS Lambda"), Log: log})
+	robots := alerts.Robots{Check: client.Check, Try: trier.Try, Explain: wecom.ExplainVerdict}
+	f := alerts.New(db, alerts.Options{Language: cfg.Language, Location: cfg.Location, Robots: robots})
 	auth, refused := httpapi.NewAuth(cfg.Tokens, cfg.Anonymous)
-	f := alerts.New(db, alerts.Options{Language: cfg.Language, Location: cfg.Location})
 	return httpapi.Mount(httpapi.Options{Log: log, Auth: auth}, f.Routes()...), errors.Join(err, refused)
 }

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"trade-monitor/shared/lambdahttp/runtimeapitest"
 	"trade-monitor/shared/store/storetest"
+	"trade-monitor/shared/wecom/wecomtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(runtimeapitest.Main(m)) }
@@ -34,6 +36,16 @@ func TestTheBinaryShowsWhatIsOnRecord(t *testing.T) {
 			assert.Contains(t, answer.Body, part, event)
 		}
 	}
+}
+
+// The database, the robot's lease and the network are those of a real run.
+func TestTheBinarySendsATestMessage(t *testing.T) {
+	_, env := runtimeapitest.Database(t)
+	robots := wecomtest.Start(t)
+	f := runtimeapitest.Start(t, runtimeapitest.Build(t), append(env, "WECHAT_ALLOWED_HOSTS="+robots.Host, "WECHAT_WEBHOOK_URL="+robots.Webhook("cloud"))...)
+	answer := f.HTTP(t, runtimeapitest.Event(t, "test-group.json"))
+	assert.Equal(t, 200, answer.StatusCode, answer.Body)
+	robots.ExpectWithin(t, time.Second, robots.Key("cloud"), "测试消息", "AWS Lambda")
 }
 
 func TestAQueryArrivesAsItWasWritten(t *testing.T) {

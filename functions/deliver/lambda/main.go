@@ -33,8 +33,7 @@ func setup(log *slog.Logger) (lambdahttp.Pass, error) {
 		Database: my.Database, TLS: my.TLS, Location: cfg.Location, Policy: cfg.Policy, Log: log})
 	how := wecom.RenderOptions{Language: cfg.Language, Location: cfg.Location, PublicURL: cfg.PublicURL}
 	render := func(b alerting.Brief) string { return wecom.Render(b, how, time.Now()) }
-	webhook := func() alerting.Secret { return cfg.Webhook }
 	loop := delivery.New(db, wecom.New(wecom.Options{AllowedHosts: cfg.AllowedHosts}),
-		delivery.Options{Owner: rand.Text(), Fallback: webhook, Render: render, Log: log})
+		delivery.Options{Owner: rand.Text(), Fallback: cfg.Fallback, Render: render, Log: log})
 	return func(ctx context.Context) error { _, err := loop.RunOnce(ctx); return err }, err
 }

@@ -1,0 +1,171 @@
+package alerts
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"trade-monitor/shared/alerting"
+	"trade-monitor/shared/httpapi"
+)
+
+// Groups keeps the WeCom groups.
+type Groups interface {
+	Groups(ctx context.Context) ([]alerting.Group, error)
+	CreateGroup(ctx context.Context, g alerting.Group) (alerting.Group, error)
+	UpdateGroup(ctx context.Context, id int64, change func(alerting.Group) (alerting.Group, error)) (alerting.Group, error)
+	DeleteGroup(ctx context.Context, id int64) error
+}
+
+// Robots is how groups are reached.
+type Robots struct {
+	// Check tells why a webhook would not be posted to.
+	Check func(alerting.Secret) error
+	// Try sends a test message to a group; 0: the robot of WECHAT_WEBHOOK_URL.
+	Try func(ctx context.Context, group int64) (alerting.Trial, error)
+	// Explain says what became of a message, and how a failure is mended.
+	Explain func(alerting.Verdict, alerting.Language) string
+}
+
+// tryPatience covers a robot that takes its time, and the record of it.
+const tryPatience = 14 * time.Second
+
+func (f *Function) groupRoutes() []httpapi.Route {
+	const groups = "/api/alerts/wechat-groups"
+	return []httpapi.Route{
+		{Method: http.MethodGet, Pattern: groups, Scope: httpapi.Read, Handler: f.groups},
+		{Method: http.MethodPost, Pattern: groups, Scope: httpapi.Operate, Handler: f.createGroup},
+		{Method: http.MethodPut, Pattern: groups + "/{id}", Scope: httpapi.Operate, Handler: f.updateGroup},
+		{Method: http.MethodDelete, Pattern: groups + "/{id}", Scope: httpapi.Operate, Handler: f.deleteGroup},
+		{Method: http.MethodPost, Pattern: groups + "/{id}/test", Scope: httpapi.Operate, Handler: f.tryGroup, Patience: tryPatience},
+	}
+}
+
+func (f *Function) groups(w http.ResponseWriter, r *http.Request) error {
+	groups, err := f.store.Groups(r.Context())
+	if err != nil {
+		return err
+	}
+	return httpapi.WriteData(w, f.views.Groups(groups))
+}
+
+// groupBody is what POST and PUT take. A field that is left out stays as it is.
+type groupBody struct {
+	GroupName   *string          `json:"groupName"`
+	WebhookURL  *alerting.Secret `json:"webhookUrl"`
+	AlertTypes  *string          `json:"alertTypes"`
+	IsEnabled   *bool            `json:"isEnabled"`
+	Description *string          `json:"description"`
+}
+
+func (f *Function) change(r *http.Request) (func(alerting.Group) (alerting.Group, error), error) {
+	var body groupBody
+	if err := httpapi.ReadJSON(r, &body); err != nil {
+		return nil, err
+	}
+	draft := alerting.GroupDraft{Name: body.GroupName, Webhook: body.WebhookURL, AlertTypes: body.AlertTypes, Enabled: body.IsEnabled, Description: body.Description}
+	return func(g alerting.Group) (alerting.Group, error) { return draft.Apply(g, f.robots.Check) }, nil
+}
+
+// stored is the answer to a change.
+type stored struct {
+	Success bool          `json:"success"`
+	Message string        `json:"message"`
+	Data    httpapi.Group `json:"data"`
+	Notes   []string      `json:"notes,omitempty"`
+}
+
+func (f *Function) writeStored(w http.ResponseWriter, g alerting.Group, message string) error {
+	answer := stored{Success: true, Message: message, Data: f.views.Group(g)}
+	if note := g.Unusable(); note != "" {
+		answer.Notes = []string{note}
+	}
+	return httpapi.Write(w, http.StatusOK, answer)
+}
+
+func (f *Function) createGroup(w http.ResponseWriter, r *http.Request) error {
+	change, err := f.change(r)
+	if err != nil {
+		return err
+	}
+	g, err := change(alerting.Group{Enabled: true})
+	if err != nil {
+		return err
+	}
+	if g, err = f.store.CreateGroup(r.Context(), g); err != nil {
+		return err
+	}
+	return f.writeStored(w, g, f.views.Language.Pick("群已添加", "group added"))
+}
+
+func (f *Function) updateGroup(w http.ResponseWriter, r *http.Request) error {
+	id, err := httpapi.PathID(r)
+	if err != nil {
+		return err
+	}
+	change, err := f.change(r)
+	if err != nil {
+		return err
+	}
+	g, err := f.store.UpdateGroup(r.Context(), id, change)
+	if err != nil {
+		return err
+	}
+	return f.writeStored(w, g, f.views.Language.Pick("群配置已修改", "group changed"))
+}
+
+// done is the answer when there is nothing left to show.
+type done struct {
+	Success bool   `json:"success"`
+	Message string `json:"message"`
+}
+
+func (f *Function) deleteGroup(w http.ResponseWriter, r *http.Request) error {
+	id, err := httpapi.PathID(r)
+	if err != nil {
+		return err
+	}
+	if err := f.store.DeleteGroup(r.Context(), id); err != nil {
+		return err
+	}
+	return httpapi.Write(w, http.StatusOK, done{true, f.views.Language.Pick("群配置已删除", "group deleted")})
+}
+
+// tried is the answer to a test message that arrived.
+type tried struct {
+	Success bool   `json:"success"`
+	Message string `json:"message"`
+	Data    struct {
+		GroupID   int64  `json:"groupId"`
+		GroupName string `json:"groupName"`
+		TookMs    int64  `json:"tookMs"`
+	} `json:"data"`
+}
+
+// tryGroup answers 200 when WeCom took the message, 502 with what it said and
+// the mend when it did not, and 409 when the robot cannot be tried now.
+func (f *Function) tryGroup(w http.ResponseWriter, r *http.Request) error {
+	id, err := httpapi.PathGroup(r)
+	if err != nil {
+		return err
+	}
+	trial, err := f.robots.Try(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	if trial.Verdict.Status != alerting.Accepted {
+		return f.untaken(trial)
+	}
+	answer := tried{Success: true, Message: f.views.Language.Pick("测试消息已送达", "test message delivered")}
+	answer.Data.GroupID, answer.Data.GroupName, answer.Data.TookMs = trial.Group.ID, trial.Group.Name, trial.Took.Milliseconds()
+	return httpapi.Write(w, http.StatusOK, answer)
+}
+
+func (f *Function) untaken(trial alerting.Trial) error {
+	explain := func(lang alerting.Language) string { return f.robots.Explain(trial.Verdict, lang) }
+	return &httpapi.Error{
+		Status: http.StatusBadGateway, Code: "robot_failed",
+		Message: explain(alerting.Chinese) + " (" + explain(alerting.English) + ")",
+		Details: []httpapi.Detail{{Field: "errcode", Code: string(trial.Verdict.Class), Message: trial.Verdict.Summary()}},
+	}
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"trade-monitor/shared/wecom/wecomtest"
+)
+
+// addGroup puts a row into the table by the API, as a person would.
+func (s *runningService) addGroup(name, webhook string) int64 {
+	s.t.Helper()
+	answer := s.post("/api/alerts/wechat-groups", fmt.Sprintf(`{"groupName":%q,"webhookUrl":%q}`, name, webhook))
+	require.Equal(s.t, http.StatusOK, answer.status, answer.text)
+	return int64(answer.object("data")["id"].(float64))
+}
+
+func robotsFor(t *testing.T) (*wecomtest.Server, []string) {
+	robots := wecomtest.Start(t)
+	return robots, []string{"REMEDIATION_MODE=off", "WECHAT_ALLOWED_HOSTS=" + robots.Host, "WECHAT_WEBHOOK_URL=" + robots.Webhook("fallback")}
+}
+
+func TestWechatTestTellsEveryGroupAndWhatIsWrong(t *testing.T) {
+	robots, env := robotsFor(t)
+	s := launch(t, env...)
+	s.addGroup("交易组", robots.Webhook("trade"))
+	s.addGroup("同一个机器人", robots.Webhook("trade"))
+	s.addGroup("旧机器人", wecomtest.URL("http://"+robots.Host, "test-robot-removed"))
+	s.addGroup("示例", "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=YOUR_KEY_HERE")
+	s.canaries.add(robots.Key("trade"), "test-robot-removed")
+
+	done := s.command("wechat-test")
+	assert.Equal(t, 1, done.code, done.out)
+	assert.Regexp(t, `✓ 交易组 \(id 1\): 已送达，\d+ 毫秒`, done.out)
+	assert.NotContains(t, done.out, "同一个机器人", "each robot once")
+	assert.Contains(t, done.out, "✗ 旧机器人 (id 3): Webhook 的 key 无效或机器人已被移除；请在群里重新添加机器人")
+	assert.Contains(t, done.out, "✗ 示例 (id 4): 未配置")
+	assert.Regexp(t, `✓ WECHAT_WEBHOOK_URL \(id 0\): 已送达`, done.out)
+	assert.Contains(t, done.out, "4 个群中有 2 个未送达")
+	robots.ExpectWithin(t, time.Second, robots.Key("trade"), "测试消息", "交易组")
+	robots.ExpectWithin(t, time.Second, robots.Key("fallback"), "测试消息", "WECHAT_WEBHOOK_URL")
+
+	byName, byID, unknown := s.command("wechat-test", "交易组"), s.command("wechat-test", "1"), s.command("wechat-test", "x")
+	assert.Zero(t, byName.code, byName.out)
+	assert.Zero(t, byID.code, byID.out)
+	assert.Equal(t, 1, unknown.code)
+	assert.Contains(t, unknown.out, `没有 id 或名称为 "x" 的群`)
+	robots.ExpectWithin(t, time.Second, robots.Key("trade"), "测试消息")
+	robots.ExpectWithin(t, time.Second, robots.Key("trade"), "测试消息")
+}
+
+func TestWechatTestWithoutTheService(t *testing.T) {
+	robots, env := robotsFor(t)
+	dir := t.TempDir()
+	done := typeCommand(t, dir, append(env, "PORT=1"), "wechat-test")
+	assert.Zero(t, done.code, done.out)
+	assert.Contains(t, done.out, "服务未运行")
+	robots.ExpectWithin(t, time.Second, robots.Key("fallback"), "测试消息")
+
+	robots.Fail(robots.Key("fallback"), wecomtest.Hang(time.Minute))
+	hung := typeCommand(t, dir, append(env, "PORT=1"), "wechat-test")
+	assert.Equal(t, 1, hung.code)
+	assert.Contains(t, hung.out, "结果未知")
+	assert.Less(t, hung.took, 15*time.Second)
+
+	nothing := typeCommand(t, dir, []string{"PORT=1", "REMEDIATION_MODE=off"}, "wechat-test")
+	assert.Equal(t, 1, nothing.code)
+	assert.Contains(t, nothing.out, "把它的 Webhook 写入 .env 的 WECHAT_WEBHOOK_URL")
+}
+
+func TestWechatTestNeedsATokenWhereTheServiceDoes(t *testing.T) {
+	robots, env := robotsFor(t)
+	s := launch(t, append(env, "API_TOKENS=a:read:canary-reader,b:operate:canary-operator")...)
+	done := s.command("wechat-test")
+	assert.Zero(t, done.code, done.out)
+	robots.ExpectWithin(t, time.Second, robots.Key("fallback"), "测试消息")
+
+	s.env = append(s.env, "API_TOKENS=a:read:canary-reader,b:operate:canary-another")
+	denied := s.command("wechat-test")
+	assert.Equal(t, 1, denied.code)
+	assert.Contains(t, denied.out, "API_TOKENS")
+}
+
+// A mended robot does not have to be waited for: its test sends what waits.
+func TestATestThatArrivesSendsWhatWaits(t *testing.T) {
+	robots, env := robotsFor(t)
+	s := launch(t, env...)
+	key := robots.Key("fallback")
+	robots.Fail(key, wecomtest.ErrCode(93008))
+	s.notify(ticker("svc"))
+	await(t, 5*time.Second, "the robot is known to be gone", func() bool {
+		messages := objects(s.story(1), "messages")
+		return len(messages) == 1 && messages[0]["status"] == "REFUSED"
+	})
+	require.Equal(t, http.StatusOK, s.post("/api/alerts/wechat-groups/0/test", "").status)
+	robots.ExpectWithin(t, time.Second, key, "测试消息")
+	robots.ExpectWithin(t, 2*time.Second, key, "Ticker同步超时告警")
+}
+
+// Test messages cost budget like all others.
+func TestTestsKeepToTheBudget(t *testing.T) {
+	robots, env := robotsFor(t)
+	s := launch(t, env...)
+	for range 20 {
+		require.Equal(t, http.StatusOK, s.post("/api/alerts/wechat-groups/0/test", "").status)
+		robots.ExpectWithin(t, time.Second, robots.Key("fallback"), "测试消息")
+	}
+	over := s.post("/api/alerts/wechat-groups/0/test", "")
+	require.Equal(t, http.StatusConflict, over.status, over.text)
+	require.Contains(t, over.text, `"code":"robot_budget"`)
+	require.Contains(t, over.text, `"retryAt":`)
+	require.Equal(t, 20, robots.Attempts(robots.Key("fallback")), "nothing was sent for it")
+}
+
+func TestGroupsAreKeptByTheAPI(t *testing.T) {
+	robots, env := robotsFor(t)
+	s := launch(t, env...)
+	s.canaries.add(robots.Key("ops"))
+	id := s.addGroup("运维", robots.Webhook("ops"))
+	path := fmt.Sprintf("/api/alerts/wechat-groups/%d", id)
+	put := func(body string) reply {
+		r, err := s.do(http.MethodPut, path, "application/json", body)
+		require.NoError(t, err)
+		return r
+	}
+
+	changed := put(`{"alertTypes":"ticker_sync_timeout， CONTAINER_DOWN","description":"值班","webhookUrl":"http://x/cgi-bin/webhook/send?key=***"}`)
+	require.Equal(t, http.StatusOK, changed.status, changed.text)
+	require.Equal(t, "TICKER_SYNC_TIMEOUT,CONTAINER_DOWN", changed.object("data")["alertTypes"])
+	s.notify(ticker("svc"))
+	robots.ExpectWithin(t, 2*time.Second, robots.Key("ops"), "Ticker同步超时告警") // a masked webhook stays as it was
+
+	wrong := put(`{"groupName":"","alertTypes":"a b-c","webhookUrl":"https://elsewhere.invalid/send?key=k"}`)
+	require.Equal(t, http.StatusBadRequest, wrong.status)
+	for _, field := range []string{"groupName", "alertTypes", "webhookUrl"} {
+		require.Contains(t, wrong.text, `"field":"`+field+`"`, "all problems at once")
+	}
+	example := put(`{"webhookUrl":"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=YOUR_KEY_HERE"}`)
+	require.Contains(t, example.text, `"notes":["webhookUrl 仍是示例地址`)
+	environment := put(`{"webhookUrl":"${WECHAT_WEBHOOK_URL}"}`)
+	require.Equal(t, true, environment.object("data")["configured"], environment.text)
+	require.NotContains(t, environment.text, `"notes"`)
+	s.notify(ticker("other"))
+	robots.ExpectWithin(t, 2*time.Second, robots.Key("fallback"), "Ticker同步超时告警")
+
+	gone, err := s.do(http.MethodDelete, path, "", "")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, gone.status)
+	require.Equal(t, http.StatusNotFound, put(`{"isEnabled":false}`).status)
+	require.Equal(t, http.StatusNotFound, s.post(path+"/test", "").status)
+}
+
+func TestNotifyPostsFromAShell(t *testing.T) {
+	s := launch(t, "REMEDIATION_MODE=off", "API_TOKENS=shell:notify:canary-shell-token")
+	args := []string{"notify", "BACKUP_FAILED", "nightly", "warn", "备份失败", "磁盘已满"}
+	done := s.command(args...)
+	assert.Zero(t, done.code, done.out)
+	assert.Contains(t, done.out, `"alertId":1,"message":"事件通知已接收并处理"`)
+	assert.Contains(t, s.command(append(args, "RESOLVED")...).out, `"status":"RESOLVED"`)
+	assert.Equal(t, 2, s.command(append(args, "OK")...).code)
+	assert.Equal(t, 2, s.command("notify", "X").code)
+
+	require.Zero(t, s.stop())
+	away := s.command(args...)
+	assert.Equal(t, 1, away.code)
+	assert.Contains(t, away.out, "没有应答")
+}

@@ -1,0 +1,97 @@
+package alerting
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// GroupDraft is what a person wants a group to be. What is nil stays as it is.
+type GroupDraft struct {
+	Name        *string
+	Webhook     *Secret // EnvironmentWebhook: the robot of WECHAT_WEBHOOK_URL; masked (***): stays
+	AlertTypes  *string // comma-separated; empty: all
+	Enabled     *bool
+	Description *string
+}
+
+// The lengths that the guide's columns hold.
+const (
+	maxGroupName = 100 // characters
+	maxGroupText = 500 // characters of webhook_url, alert_types and description
+)
+
+var typeName = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,49}$`)
+
+// Apply makes the group that the draft describes of the one that is there (a
+// new one: Group{Enabled: true}), or names every problem at once. check tells
+// why a webhook would not be posted to.
+func (d GroupDraft) Apply(g Group, check func(Secret) error) (Group, error) {
+	p := &InvalidError{}
+	if d.Name != nil {
+		g.Name = strings.TrimSpace(*d.Name)
+	}
+	p.require("groupName", g.Name, maxGroupName)
+	if strings.ContainsFunc(g.Name, unicode.IsControl) {
+		p.add("groupName", "不能含换行等控制字符 (no control characters)")
+	}
+	d.webhook(&g, check, p)
+	d.types(&g, p)
+	if d.Description != nil {
+		g.Description = strings.TrimSpace(*d.Description)
+	}
+	if utf8.RuneCountInString(g.Description) > maxGroupText {
+		p.add("description", "最多 500 个字 (at most 500 characters)")
+	}
+	if d.Enabled != nil {
+		g.Enabled = *d.Enabled
+	}
+	return g, p.orNil()
+}
+
+func (d GroupDraft) webhook(g *Group, check func(Secret) error, p *InvalidError) {
+	if d.Webhook != nil && !strings.Contains(d.Webhook.Reveal(), "***") {
+		g.Webhook = Secret(strings.TrimSpace(d.Webhook.Reveal()))
+		g.FromEnv = g.Webhook == EnvironmentWebhook
+	}
+	switch {
+	case g.FromEnv:
+	case g.Webhook == "":
+		p.add("webhookUrl", "必填：机器人的 Webhook 地址 (required: the robot's webhook)")
+	case utf8.RuneCountInString(g.Webhook.Reveal()) > maxGroupText:
+		p.add("webhookUrl", "最多 500 个字 (at most 500 characters)")
+	case d.Webhook != nil && !Placeholder(g.Webhook):
+		if err := check(g.Webhook); err != nil {
+			p.add("webhookUrl", err.Error())
+		}
+	}
+}
+
+func (d GroupDraft) types(g *Group, p *InvalidError) {
+	if d.AlertTypes == nil {
+		return
+	}
+	types := splitTypes(strings.ToUpper(*d.AlertTypes))
+	for _, t := range types {
+		if !typeName.MatchString(t) {
+			p.add("alertTypes", fmt.Sprintf("%q 不是告警类型：大写字母、数字和下划线 (not an alert type: letters, digits and underscores)", clip(t, 50)))
+		}
+	}
+	if g.AlertTypes = strings.Join(types, ","); len(g.AlertTypes) > maxGroupText {
+		p.add("alertTypes", "合计最多 500 个字 (at most 500 characters in all)")
+	}
+}
+
+// Unusable tells what a person should know about a group that was stored as
+// asked and yet tells nobody; empty: nothing.
+func (g Group) Unusable() string {
+	switch {
+	case g.FromEnv && Placeholder(g.Webhook):
+		return "WECHAT_WEBHOOK_URL 未配置，此群暂时收不到消息 (WECHAT_WEBHOOK_URL is not set: this group is not told of anything)"
+	case Placeholder(g.Webhook):
+		return "webhookUrl 仍是示例地址，请换成机器人的地址 (webhookUrl is still the example; put the robot's there)"
+	}
+	return ""
+}
