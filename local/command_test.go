@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -44,4 +45,30 @@ func (s *runningService) command(args ...string) typed {
 	done := typeCommand(s.t, s.dir, append(s.env, "PORT="+port), args...)
 	s.canaries.look("what "+args[0]+" printed", []byte(done.out))
 	return done
+}
+
+// cloneWithBinary is a folder with the scripts and the built program, as a clone
+// has them after make build.
+func cloneWithBinary(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(filepath.Join(dir, "scripts"), os.DirFS("../scripts")))
+	require.NoError(t, os.Chmod(filepath.Join(dir, "scripts", "init_db.sh"), 0o755))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "bin"), 0o755))
+	require.NoError(t, os.Symlink(binary(t), filepath.Join(dir, "bin", "trade-monitor")))
+	return dir
+}
+
+func writeFile(t *testing.T, name, content string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
+}
+
+// inFolder runs a program there, with a shell's environment and env.
+func inFolder(t *testing.T, dir string, env []string, program string, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Dir, cmd.Env = dir, append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }

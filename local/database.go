@@ -78,7 +78,20 @@ func migrateMySQL(ctx context.Context, options mysql.Options, log *slog.Logger) 
 		return err
 	}
 	defer raw.Close()
-	return mysql.Migrate(ctx, raw, log)
+	if _, err := mysql.CheckServer(ctx, raw); err != nil {
+		return err
+	}
+	return grantedRights(mysql.Migrate(ctx, raw, log))
+}
+
+// grantedRights says what a database administrator has to do where the user may
+// not create tables.
+func grantedRights(err error) error {
+	if !mysql.Denied(err) {
+		return err
+	}
+	return fmt.Errorf("MYSQL_USER 没有建表的权限；请由管理员执行 sql/init.sql，或授予 CREATE, ALTER, INDEX 权限 "+
+		"(MYSQL_USER may not create tables: let an administrator run sql/init.sql, or grant CREATE, ALTER and INDEX): %w", err)
 }
 
 // untilReachable repeats try while the database is only away. What waiting
@@ -90,7 +103,7 @@ func untilReachable(ctx context.Context, log *slog.Logger, try func() error) err
 		case err == nil || ctx.Err() != nil:
 			return err
 		case mysql.Hopeless(err):
-			return fmt.Errorf("数据库拒绝连接，请检查 MYSQL_USER、MYSQL_PASSWORD 和 MYSQL_DATABASE (the database refuses us): %w", err)
+			return unreachable(err)
 		case !mysql.Away(err) && !errors.Is(err, alerting.ErrUnavailable):
 			return err
 		}
@@ -101,28 +114,6 @@ func untilReachable(ctx context.Context, log *slog.Logger, try func() error) err
 			return ctx.Err()
 		}
 	}
-}
-
-func initDB(ctx context.Context, a app) error {
-	log := slog.New(slog.NewTextHandler(a.stdout, nil))
-	o := setup{policy: a.cfg.Policy, log: log}
-	where := "SQLite " + a.cfg.DataDir
-	if a.cfg.MySQL.Configured() {
-		where = fmt.Sprintf("MySQL %s/%s", a.cfg.MySQL.Host, a.cfg.MySQL.Database)
-		if err := migrateMySQL(ctx, mysqlOptions(a.cfg, o), log); err != nil {
-			return err
-		}
-	} else {
-		db, err := openDatabase(ctx, a.cfg, o)
-		if err != nil {
-			return err
-		}
-		if err := db.close(); err != nil {
-			return err
-		}
-	}
-	_, err := fmt.Fprintf(a.stdout, "数据库已就绪 (the database is ready): %s\n", where)
-	return err
 }
 
 // ownerName names this process in leases, and no other one ever: a process that

@@ -26,6 +26,16 @@ func (s *Store) CreateGroup(ctx context.Context, g alerting.Group) (created aler
 	return created, err
 }
 
+// SeedGroup adds a group when there is none at all, and tells whether it did.
+func (s *Store) SeedGroup(ctx context.Context, g alerting.Group) (added bool, err error) {
+	groups, err := s.Groups(ctx)
+	if err != nil || len(groups) > 0 {
+		return false, err
+	}
+	_, err = s.CreateGroup(ctx, g)
+	return err == nil, err
+}
+
 // UpdateGroup stores what change makes of a group. ErrNotFound: there is none.
 func (s *Store) UpdateGroup(ctx context.Context, id int64, change func(alerting.Group) (alerting.Group, error)) (updated alerting.Group, err error) {
 	err = s.inTx(ctx, func(t *tx) error {

@@ -155,6 +155,8 @@ const (
 	errTableFull          = 1114
 	errHostBlocked        = 1129
 	errHostNotAllowed     = 1130
+	errCommandDenied      = 1142
+	errColumnDenied       = 1143
 	errNoSuchTable        = 1146
 	errLockWaitTimeout    = 1205
 	errTooManyOfUser      = 1203

@@ -31,6 +31,7 @@ type Server struct {
 
 	dir     string
 	durable bool
+	options []string
 	process *exec.Cmd
 	exited  chan struct{}
 }
@@ -79,10 +80,11 @@ func MariaDB(t testing.TB) Database {
 	return shared.server.fresh(t)
 }
 
-// OwnMariaDB gives a server of the test's own, which it may stop and start.
-func OwnMariaDB(t testing.TB) Database {
+// OwnMariaDB gives a server of the test's own, which it may stop and start, with
+// further options of mariadbd.
+func OwnMariaDB(t testing.TB, options ...string) Database {
 	t.Helper()
-	s, err := launch(true)
+	s, err := launch(true, options...)
 	if err != nil {
 		t.Fatalf("MariaDB is needed by this test (apt-get install mariadb-server): %v", err)
 	}
@@ -92,7 +94,7 @@ func OwnMariaDB(t testing.TB) Database {
 
 // launch starts a server. A durable one keeps what was committed through a
 // power cut, as a real one does; the other never waits for the disk.
-func launch(durable bool) (*Server, error) {
+func launch(durable bool, options ...string) (*Server, error) {
 	if _, err := exec.LookPath("mariadbd"); err != nil {
 		if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin"); err != nil {
 			return nil, err
@@ -106,7 +108,7 @@ func launch(durable bool) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Host: "127.0.0.1", Port: port, User: "trade", Password: "test-only-password", dir: dir, durable: durable}
+	s := &Server{Host: "127.0.0.1", Port: port, User: "trade", Password: "test-only-password", dir: dir, durable: durable, options: options}
 	if err := os.MkdirAll(s.tmp(), 0o700); err != nil {
 		return nil, err
 	}
@@ -165,6 +167,7 @@ func (s *Server) start() error {
 	} else {
 		cmd.Args = append(cmd.Args, "--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--innodb-doublewrite=0")
 	}
+	cmd.Args = append(cmd.Args, s.options...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// A test binary that is killed takes its server along.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
