@@ -132,6 +132,13 @@ func TestRefusalsSayWhy(t *testing.T) {
 	}
 }
 
+// When the other one ends is not known: no time is made up.
+func TestWhatIsUnderWayIsRefusedWithoutATime(t *testing.T) {
+	_, body := post(t, &memory{err: &alerting.RefusedError{Reason: alerting.Reason{Code: "under_way", Detail: "async"}}}, "/api/alerts/7/handle", "")
+	assert.NotContains(t, body, "retryAt")
+	assert.Contains(t, body, "对 async 的处置正在进行，请等它结束")
+}
+
 func TestBadRequestsReachNoStore(t *testing.T) {
 	cases := map[string]struct {
 		path, body string

@@ -20,6 +20,7 @@ type answer struct {
 
 type notification struct {
 	Groups     []string      `json:"groups"`
+	MoreGroups int           `json:"moreGroups,omitempty"`
 	Reason     string        `json:"reason,omitempty"`
 	ReasonCode string        `json:"reasonCode,omitempty"`
 	RetryAt    httpapi.Stamp `json:"retryAt,omitzero"`
@@ -41,7 +42,7 @@ func (f *Function) answer(r alerting.Receipt) answer {
 		Message:      f.views.Language.Pick("事件通知已接收并处理", "event received and processed"),
 		Status:       r.Status,
 		Occurrences:  r.Occurrences,
-		Notification: notification{Groups: append([]string{}, r.Groups...)},
+		Notification: notification{Groups: append([]string{}, r.Groups...), MoreGroups: r.MoreGroups},
 		Remediation:  remediation{Status: r.RemediationStatus},
 		Notes:        r.Notes,
 	}

@@ -137,6 +137,13 @@ func TestNotesSayWhatWasTidied(t *testing.T) {
 	assert.Contains(t, answer, `"notes":["severity \"hot\" 未知"]`)
 }
 
+func TestGroupsBeyondTheListAreCounted(t *testing.T) {
+	receipt := told()
+	receipt.MoreGroups = 12
+	_, answer := serve(t, &memory{receipt: receipt}, alerting.Chinese).post(guideEvent)
+	assert.Contains(t, answer, `"notification":{"groups":["默认告警群"],"moreGroups":12}`)
+}
+
 func TestErrorsOfTheStoreHaveTheirStatus(t *testing.T) {
 	for err, want := range map[error]int{
 		alerting.ErrUnavailable: 503, alerting.ErrSchema: 503, alerting.ErrIdempotency: 422,

@@ -2,6 +2,7 @@ package alerting
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -30,7 +31,8 @@ type Receipt struct {
 	AlertID           int64 // 0: a RESOLVED event with nothing open
 	Status            AlertStatus
 	Occurrences       int64
-	Groups            []string
+	Groups            []string // the first MaxListed that are told
+	MoreGroups        int      // told besides
 	NotTold           Reason
 	RemediationStatus RemediationStatus // empty: no action for this type
 	NotRemedied       Reason
@@ -71,16 +73,17 @@ func Decide(s State, ev Event, p *Policy, groups []Group, now time.Time) (Change
 		c.Event = keep(c.Alert, ev, now)
 	}
 
-	audience := Audience(groups, p.Fallback, ev.Type)
+	audience, unusable := p.Audience(groups, ev.Type)
 	remedy, skipped := c.decideRemedy(s.Ledger, p, p.Target(ev.Type, ev.Service), now)
 	word := c.decideWord(audience, p, ev, now)
 	if skipped && remedy.Code == "budget" && word.Code != "told" {
 		c.owe(audience, Outcome, now) // the breaker opened: a person is asked
 	}
-	d := Decision{What: WhatEvent, Word: word, Remedy: remedy, Note: strings.Join(ev.Notes, "; ")}
+	notes := slices.Clone(ev.Notes)
 	if c.Disproved != nil {
-		d.Note = strings.TrimPrefix(d.Note+"; "+c.Disproved.Reason.Text(p.Language, now), "; ")
+		notes = append(notes, c.Disproved.Reason.Text(p.Language, now))
 	}
+	d := Decision{What: WhatEvent, Word: word, Remedy: remedy, Note: joined(append(notes, unusable)...)}
 	c.Decision = c.Alert.append(d, now)
 	return c, c.receipt(remedy, word, ev, now)
 }
@@ -240,9 +243,7 @@ func (c *Change) owe(audience []Group, kind Kind, now time.Time) {
 func (c *Change) receipt(remedy, word Reason, ev Event, now time.Time) Receipt {
 	r := Receipt{AlertID: c.Alert.ID, Status: c.Alert.Status, Occurrences: c.Alert.Occurrences, Notes: ev.Notes, At: now}
 	if word.Code == "told" {
-		for _, n := range c.Notifications {
-			r.Groups = append(r.Groups, n.GroupName)
-		}
+		r.list(c.Notifications)
 	} else {
 		r.NotTold = word
 	}
@@ -264,9 +265,11 @@ func decideResolved(s State, ev Event, p *Policy, groups []Group, now time.Time)
 	alert := *s.Alert
 	c := Change{Alert: &alert}
 	c.Event = keep(c.Alert, ev, now)
-	word := c.tellOver(Audience(groups, p.Fallback, alert.Type), Over, now)
+	audience, unusable := p.Audience(groups, alert.Type)
+	word := c.tellOver(audience, Over, now)
 	alert.finish(now)
-	c.Decision = c.Alert.append(Decision{What: WhatResolved, Word: word, Note: Reason{Code: "by_sender"}.Text(p.Language, now)}, now)
+	note := joined(Reason{Code: "by_sender"}.Text(p.Language, now), unusable)
+	c.Decision = c.Alert.append(Decision{What: WhatResolved, Word: word, Note: note}, now)
 	receipt := c.receipt(Reason{}, word, ev, now)
 	receipt.NotRemedied = Reason{Code: "by_sender"}
 	return c, receipt
@@ -282,6 +285,11 @@ func (c *Change) tellOver(audience []Group, kind Kind, now time.Time) Reason {
 	}
 	c.owe(audience, kind, now)
 	return Reason{Code: "told", Detail: names(audience)}
+}
+
+// joined puts the notes of one decision into a line.
+func joined(notes ...string) string {
+	return strings.Join(slices.DeleteFunc(notes, func(s string) bool { return s == "" }), "; ")
 }
 
 func names(groups []Group) string {
@@ -309,9 +317,9 @@ func Recheck(s State, p *Policy, groups []Group, now time.Time) Change {
 	}
 	why, skipped := c.decideRemedy(s.Ledger, p, p.Target(alert.Type, alert.Service), now)
 	d := Decision{What: WhatRecheck, Remedy: why}
-	if audience := Audience(groups, p.Fallback, alert.Type); skipped && why.Code == "budget" && len(audience) > 0 {
+	if audience, unusable := p.Audience(groups, alert.Type); skipped && why.Code == "budget" && len(audience) > 0 {
 		c.owe(audience, Outcome, now) // the breaker opened: a person is asked
-		d.Word = Reason{Code: "told", Detail: names(audience)}
+		d.Word, d.Note = Reason{Code: "told", Detail: names(audience)}, unusable
 	}
 	c.Decision = c.Alert.append(d, now)
 	return c

@@ -28,7 +28,7 @@ func TestHold(t *testing.T) {
 		"nothing happened":                       {ago(), g, false, "", 0},
 		"one is under way":                       {Ledger{Active: &Remediation{RequestedAt: noon.Add(-time.Minute)}}, g, false, "under_way", 4 * time.Minute},
 		"one is under way, ordered later":        {Ledger{Active: &Remediation{RequestedAt: noon.Add(-time.Minute), OrderedAt: noon}}, g, false, "under_way", 5 * time.Minute},
-		"one is under way and a person asks":     {Ledger{Active: &Remediation{RequestedAt: noon}}, g, true, "under_way", 5 * time.Minute},
+		"one is under way and a person asks":     {Ledger{Active: &Remediation{RequestedAt: noon}}, g, true, "under_way", 0},
 		"within the cooldown":                    {ago(5*time.Minute - 1), g, false, "cooldown", 1},
 		"when the cooldown ends":                 {ago(5 * time.Minute), g, false, "", 0},
 		"within the cooldown a person may":       {ago(time.Minute), g, true, "", 0},
@@ -50,6 +50,9 @@ func TestHold(t *testing.T) {
 			require.Equal(t, c.code, why.Code)
 			if c.until != 0 {
 				assert.Equal(t, noon.Add(c.until), why.Until)
+			}
+			if c.manual {
+				assert.Zero(t, why.Until, "no cooldown holds a person, and when the other one ends is not known")
 			}
 		})
 	}

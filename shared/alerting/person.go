@@ -24,9 +24,10 @@ func Resolve(a Alert, by string, p *Policy, groups []Group, now time.Time) (Chan
 		return Change{}, nil
 	}
 	c := Change{Alert: &a}
-	word := c.tellOver(Audience(groups, p.Fallback, a.Type), Over, now)
+	audience, unusable := p.Audience(groups, a.Type)
+	word := c.tellOver(audience, Over, now)
 	a.finish(now)
-	note := Reason{Code: "by_person", Detail: by}.Text(p.Language, now)
+	note := joined(Reason{Code: "by_person", Detail: by}.Text(p.Language, now), unusable)
 	c.Decision = a.append(Decision{What: WhatResolved, Word: word, Note: note}, now)
 	return c, nil
 }
@@ -68,8 +69,10 @@ func Settle(a Alert, r Remediation, p *Policy, groups []Group, now time.Time) Ch
 	if r.Status == Succeeded && a.Active() {
 		a.finish(now)
 	}
-	audience := Audience(groups, p.Fallback, a.Type)
-	switch {
+	audience, unusable := p.Audience(groups, a.Type)
+	switch d.Note = joined(d.Note, unusable); {
+	case r.Reason.Code == "alert_over":
+		d.Word = Reason{Code: "already_over"} // people were told of the end: that nothing was done is no news
 	case len(audience) == 0:
 		d.Word = p.nobody()
 	case r.Status == Skipped && a.ActionTaken == before:

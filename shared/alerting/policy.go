@@ -47,13 +47,15 @@ type Policy struct {
 
 // Rule is the policy of one alert type.
 type Rule struct {
-	Action  Action        // by itself
-	Manual  Action        // when a person asks
-	Target  string        // the container to act on; empty: the one that the service name names
-	Labels  []string      // metadata keys that are part of the identity
-	Guard   Guard         // when the action is held back
-	Verify  Verify        // what proves that it worked
-	Symptom time.Duration // how long one event proves the symptom
+	Action   Action        // by itself
+	Manual   Action        // when a person asks
+	Target   string        // the container to act on; empty: the one that the service name names
+	Labels   []string      // metadata keys that are part of the identity
+	Groups   []string      // names or numbers of the groups to tell; empty: those that want the type
+	Mentions []Mention     // whom messages mention
+	Guard    Guard         // when the action is held back
+	Verify   Verify        // what proves that it worked
+	Symptom  time.Duration // how long one event proves the symptom
 }
 
 // Guard holds an action back.

@@ -80,6 +80,10 @@ var containerName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}$`)
 // gives a zero reason. A person who asks overrides cooldown and budget, never
 // another one that is under way.
 func (l Ledger) Hold(container string, g Guard, manual bool, now time.Time) Reason {
+	if l.Active != nil && manual {
+		// No cooldown holds a person; when the other one ends is not known.
+		return Reason{Code: "under_way", Detail: container}
+	}
 	if l.Active != nil {
 		since := l.Active.RequestedAt
 		if !l.Active.OrderedAt.IsZero() {

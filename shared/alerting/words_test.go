@@ -172,6 +172,10 @@ func TestReasonText(t *testing.T) {
 	assert.Equal(t, "cooling down, 0s left", cooling.Text(English, noon.Add(time.Hour)))
 	assert.Empty(t, Reason{}.Text(Chinese, noon))
 	assert.Equal(t, "from_the_future x", Reason{Code: "from_the_future", Detail: "x"}.Text(Chinese, noon), "an older program reads a newer record")
+	underWay := Reason{Code: "under_way", Detail: "c"}
+	assert.Equal(t, "c is being put right already: wait until that is over", underWay.Text(English, noon), "no made-up time")
+	underWay.Until = noon.Add(time.Minute)
+	assert.Equal(t, "对 c 的处置正在进行，1分钟内不再重启", underWay.Text(Chinese, noon))
 	hostile := Reason{Code: "told", Detail: "{left} {}"}
 	assert.Equal(t, "told: {left} {}", hostile.Text(English, noon), "a detail is not a template")
 }
@@ -182,6 +186,11 @@ func TestEveryReasonHasWordsInBothLanguages(t *testing.T) {
 		assert.NotEmpty(t, words[1], code)
 		assert.Equal(t, strings.Count(words[0], "{}"), strings.Count(words[1], "{}"), code)
 		assert.LessOrEqual(t, len(code), 40, "the width of its column")
+	}
+	for code, words := range endless {
+		require.Contains(t, reasonWords, code)
+		assert.Equal(t, strings.Count(words[0], "{}"), strings.Count(words[1], "{}"), code)
+		assert.NotContains(t, words[0]+words[1], "{left}", code)
 	}
 	for _, class := range []VerdictClass{ClassBusy, ClassRateLimit, ClassRobotGone} {
 		assert.Contains(t, reasonWords, "robot_"+string(class))

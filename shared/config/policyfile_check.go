@@ -44,7 +44,7 @@ func (r *policyReader) lineOf(alertType string, keys ...string) (line int, given
 }
 
 // nestedKeys are those of a rule, as places name them.
-var nestedKeys = []string{"action", "manual", "target", "cooldown", "budget.max", "budget.per", "engineWait", "verify.stable", "verify.healthy", "symptom", "labels"}
+var nestedKeys = []string{"action", "manual", "target", "cooldown", "budget.max", "budget.per", "engineWait", "verify.stable", "verify.healthy", "symptom", "labels", "groups", "mention"}
 
 // guards judges one rule. A budget bites only when it can be spent while its
 // first restart still counts: Max restarts take at least Max cooldowns.
@@ -134,7 +134,7 @@ func (r *policyReader) idle(alertType string, rule alerting.Rule) {
 	}
 	keys := []string{"cooldown", "budget.max", "budget.per"} // a person is not held by them
 	if rule.Manual == alerting.NoAction {
-		keys = nestedKeys[2 : len(nestedKeys)-1]
+		keys = nestedKeys[2:slices.Index(nestedKeys, "labels")]
 	}
 	for _, key := range keys {
 		if line, given := r.lineOf(alertType, key); given {

@@ -21,7 +21,7 @@ func (r *policyReader) policy(root *yaml.Node, p *alerting.Policy) {
 		{"incidentGap", r.duration(&p.IncidentGap)},
 		{"repeat", r.duration(&p.Repeat)},
 		{"changedWord", r.duration(&p.ChangedWord)},
-		{"containers", r.words(&p.Containers, 500, containerName.MatchString, zhContainer, enContainer)},
+		{"containers", r.words(&p.Containers, 500, judge{valid: containerName.MatchString, zh: zhContainer, en: enContainer})},
 		{"defaults", func(v *yaml.Node, at place) { r.rule(v, at, &p.Default) }},
 		{"types", func(v *yaml.Node, _ place) { types = v }},
 	})
@@ -69,7 +69,7 @@ func (r *policyReader) alertType(key *yaml.Node, at place) bool {
 
 // ruleKeys are the keys of defaults and of a type, in the order of the
 // documentation.
-var ruleKeys = []string{"action", "manual", "target", "cooldown", "budget", "engineWait", "verify", "symptom", "labels"}
+var ruleKeys = []string{"action", "manual", "target", "cooldown", "budget", "engineWait", "verify", "symptom", "labels", "groups", "mention"}
 
 func (r *policyReader) rule(node *yaml.Node, at place, rule *alerting.Rule) {
 	before := rule.Action
@@ -80,7 +80,9 @@ func (r *policyReader) rule(node *yaml.Node, at place, rule *alerting.Rule) {
 		"cooldown":   r.duration(&rule.Guard.Cooldown),
 		"engineWait": r.duration(&rule.Guard.EngineWait),
 		"symptom":    r.duration(&rule.Symptom),
-		"labels":     r.words(&rule.Labels, 8, isLabel, "必须是 metadata 的名称", "must be the name of a metadata key"),
+		"labels":     r.words(&rule.Labels, 8, judge{valid: isLabel, zh: "必须是 metadata 的名称", en: "must be the name of a metadata key"}),
+		"groups":     r.words(&rule.Groups, 50, named),
+		"mention":    r.mention(&rule.Mentions),
 		"budget": func(v *yaml.Node, at place) {
 			r.section(v, at, []field{{"max", r.count(&rule.Guard.Budget)}, {"per", r.duration(&rule.Guard.Per)}})
 		},
@@ -189,8 +191,27 @@ func (r *policyReader) container(into *string) func(*yaml.Node, place) {
 	}
 }
 
+// judge tells whether a word may stand in a list, and what to say if not.
+type judge struct {
+	valid  func(string) bool
+	zh, en string
+	// mend knows what some wrong words were meant to be; nil, or empty: it does
+	// not.
+	mend func(word string) (zh, en string)
+}
+
+func (j judge) complaint(word string) (zh, en string) {
+	if j.mend != nil {
+		zh, en = j.mend(word)
+	}
+	if zh == "" {
+		zh, en = j.zh, j.en
+	}
+	return zh, en
+}
+
 // words reads a list; it replaces what was there before.
-func (r *policyReader) words(into *[]string, most int, valid func(string) bool, zh, en string) func(*yaml.Node, place) {
+func (r *policyReader) words(into *[]string, most int, j judge) func(*yaml.Node, place) {
 	return func(v *yaml.Node, at place) {
 		switch {
 		case v.Kind == yaml.AliasNode:
@@ -205,10 +226,11 @@ func (r *policyReader) words(into *[]string, most int, valid func(string) bool, 
 		items := make([]string, 0, len(v.Content))
 		for i, item := range v.Content {
 			nth := place{at.alertType, fmt.Sprintf("%s[%d]", at.key, i)}
-			text, ok := r.text(item, nth, zh, en)
+			text, ok := r.text(item, nth, j.zh, j.en)
 			switch {
 			case !ok:
-			case !valid(text):
+			case !j.valid(text):
+				zh, en := j.complaint(text)
 				r.add(item.Line, nth, zh, en)
 			case slices.Contains(items, text):
 				r.add(item.Line, nth, "重复，请只保留一个", "given already: keep one")
@@ -220,6 +242,21 @@ func (r *policyReader) words(into *[]string, most int, valid func(string) bool, 
 		*into = items
 	}
 }
+
+// named judges the groups to tell. A webhook is a secret: it must not come into
+// a policy, which logs show.
+var named = judge{
+	valid: func(word string) bool { return isLabel(word) && !isWebhook(word) },
+	zh:    "必须是 wechat_groups 中的群名或编号", en: "must be the name or the number of a group in wechat_groups",
+	mend: func(word string) (zh, en string) {
+		if isWebhook(word) {
+			return "写群名或编号，不要写 Webhook 地址或 key", "write the group's name or number, not a webhook or key"
+		}
+		return "", ""
+	},
+}
+
+func isWebhook(s string) bool { return strings.Contains(s, "://") || strings.Contains(s, "key=") }
 
 func isLabel(s string) bool {
 	return s != "" && len(s) <= 100 && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) })

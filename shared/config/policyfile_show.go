@@ -30,12 +30,15 @@ func short(d time.Duration) string {
 // setting is one value of a policy: a scalar or a list.
 type setting struct {
 	at    place
-	value any // string, int or []string
+	value any // string, int, []string or mentions
 }
 
 func (s setting) text() string {
-	if list, ok := s.value.([]string); ok {
-		return "[" + strings.Join(list, ", ") + "]"
+	switch v := s.value.(type) {
+	case []string:
+		return "[" + strings.Join(v, ", ") + "]"
+	case mentions:
+		return v.text()
 	}
 	return fmt.Sprint(s.value)
 }
@@ -68,8 +71,10 @@ func ruleSettings(at place, rule alerting.Rule) []setting {
 		{at.below("verify.healthy"), short(rule.Verify.Healthy)},
 		{at.below("symptom"), short(rule.Symptom)},
 		{at.below("labels"), rule.Labels},
+		{at.below("groups"), rule.Groups},
+		{at.below("mention"), mentions(rule.Mentions)},
 	}
-	return slices.DeleteFunc(all, func(s setting) bool { return s.value == "" })
+	return slices.DeleteFunc(all, func(s setting) bool { text, ok := s.value.(string); return ok && text == "" })
 }
 
 // Changes lists the values in which next differs, as "key: before → after".
@@ -136,17 +141,29 @@ func (in PolicyInForce) YAML() ([]byte, error) {
 }
 
 func (s setting) node(comment string) *yaml.Node {
-	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", LineComment: "# " + comment}
+	n := scalar("")
 	switch v := s.value.(type) {
 	case string:
 		n.Value = v
 	case int:
 		n.Tag, n.Value = "!!int", strconv.Itoa(v)
 	case []string:
-		n.Kind, n.Tag, n.Style = yaml.SequenceNode, "!!seq", yaml.FlowStyle
-		for _, item := range v {
-			n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: item})
-		}
+		n = sequence(v)
+	case mentions:
+		n = v.node()
+	}
+	n.LineComment = "# " + comment
+	return n
+}
+
+func scalar(text string) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
+}
+
+func sequence(items []string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Style: yaml.FlowStyle}
+	for _, item := range items {
+		n.Content = append(n.Content, scalar(item))
 	}
 	return n
 }

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,13 +20,15 @@ const hard = `types:
   "~": {manual: start}
   订单 超时: {action: restart, verify: {stable: 1m30s, healthy: 2h}}
   "A: {B} # C": {action: restart, cooldown: 1500ms}
+  GROUPS: {groups: ["值班群", "#1", "404", "a, b", "null", "{x}"], mention: {CRITICAL: ["1", "null", "z@corp.example"], INFO: [z]}}
 `
 
 func TestWhatIsShownSaysTheSameWhenItIsReadBack(t *testing.T) {
 	full, err := os.ReadFile("testdata/policy.yaml")
 	require.NoError(t, err)
 	for _, e := range []env{{}, {"REMEDIATION_CONTAINERS": "one,two", "ASYNC_MONITOR_TICKER_TIMEOUT": "1.5"}, {"REMEDIATION_CONTAINERS": "", "ASYNC_MONITOR_TICKER_TIMEOUT": "168h"}} {
-		for _, text := range []string{"{}", hard, strings.Replace(string(full), "symptom: 8m", "symptom: 169h", 1), "incidentGap: 3m", "defaults: {labels: [a]}\ntypes: {A: {labels: []}}"} {
+		for _, text := range []string{"{}", hard, strings.Replace(string(full), "symptom: 8m", "symptom: 169h", 1), "incidentGap: 3m", "defaults: {labels: [a]}\ntypes: {A: {labels: []}}",
+			"defaults: {groups: [a], mention: [zhang]}\ntypes: {A: {groups: [], mention: []}, B: {mention: {ERROR: [li]}}}"} {
 			sameWhenReadBack(t, e, parse(t, e, text))
 		}
 	}
@@ -45,16 +48,21 @@ func tidy(p alerting.Policy) alerting.Policy {
 	p.Containers = append([]string{}, p.Containers...)
 	rules := map[string]alerting.Rule{}
 	for name, rule := range p.Rules {
-		rule.Labels = append([]string{}, rule.Labels...)
-		rules[name] = rule
+		rules[name] = tidyRule(rule)
 	}
 	p.Rules = rules
-	p.Default.Labels = append([]string{}, p.Default.Labels...)
+	p.Default = tidyRule(p.Default)
 	return p
 }
 
+func tidyRule(rule alerting.Rule) alerting.Rule {
+	rule.Labels = append([]string{}, rule.Labels...)
+	rule.Groups = append([]string{}, rule.Groups...)
+	return rule
+}
+
 func TestEachValueIsShownWithWhereItComesFrom(t *testing.T) {
-	in := parse(t, env{"REMEDIATION_CONTAINERS": "one", "ASYNC_MONITOR_CHECK_INTERVAL": "30"}, "repeat: 2h\ntypes:\n  A:\n    action: restart\n    target: one\n    budget: {max: 2}\n")
+	in := parse(t, env{"REMEDIATION_CONTAINERS": "one", "ASYNC_MONITOR_CHECK_INTERVAL": "30"}, "repeat: 2h\ntypes:\n  A:\n    action: restart\n    target: one\n    budget: {max: 2}\n    groups: [值班群, 3]\n    mention:\n      ERROR: [zhang.san, li.si]\n      CRITICAL: [boss]\n")
 	shown, err := in.YAML()
 	require.NoError(t, err)
 	lines := strings.Split(string(shown), "\n")
@@ -66,6 +74,10 @@ func TestEachValueIsShownWithWhereItComesFrom(t *testing.T) {
 		"    manual: restart # 策略文件第 4 行 (file, line 4)",
 		"      max: 2 # 策略文件第 6 行 (file, line 6)",
 		"    symptom: 5m # 同 defaults (as defaults)",
+		"    groups: [值班群, '3'] # 策略文件第 7 行 (file, line 7)",
+		"    mention: {ERROR: [zhang.san, li.si], CRITICAL: [boss]} # 策略文件第 9 行 (file, line 9)",
+		"  groups: [] # 默认 (default)",
+		"  mention: [] # 默认 (default)",
 		"    symptom: 4m30s # 环境变量 (environment): ASYNC_MONITOR_TICKER_TIMEOUT + ASYNC_MONITOR_CHECK_INTERVAL",
 	} {
 		assert.Contains(t, lines, want)
@@ -78,10 +90,11 @@ func TestEachValueIsShownWithWhereItComesFrom(t *testing.T) {
 }
 
 func TestChangesNameWhatIsDifferent(t *testing.T) {
-	before := parse(t, env{}, "types: {A: {action: restart}, B: {action: restart, target: aifuturetrade-async-service}}")
-	after := parse(t, env{}, "repeat: 1h\ncontainers: [one, two]\ntypes: {A: {action: restart, cooldown: 1m}}")
+	before := parse(t, env{}, "types: {A: {action: restart, groups: [g], mention: [zhang]}, B: {action: restart, target: aifuturetrade-async-service}}")
+	after := parse(t, env{}, "repeat: 1h\ncontainers: [one, two]\ntypes: {A: {action: restart, cooldown: 1m, groups: [g, h], mention: {ERROR: [zhang], CRITICAL: [boss]}}}")
 	assert.ElementsMatch(t, []string{
 		"repeat: 30m → 1h", "containers: [aifuturetrade-async-service] → [one, two]", "types.A.cooldown: 5m → 1m",
+		"types.A.groups: [g] → [g, h]", "types.A.mention: {INFO: [zhang]} → {ERROR: [zhang], CRITICAL: [boss]}",
 		"types.B.action: restart → none", "types.B.manual: restart → none", "types.B.target: aifuturetrade-async-service → -",
 	}, before.Changes(after))
 	assert.Empty(t, after.Changes(after))
@@ -92,7 +105,7 @@ func FuzzPolicyFile(f *testing.F) {
 	require.NoError(f, err)
 	for _, seed := range []string{
 		string(full), hard, "{}", "# x", "repeat: 5m\n---\n{}", "a: &a [*a]", "<<: *x", "repeat: !!binary eA==", "types: {A: {labels: [a,a]}}", "\xff", "defaults: {budget: 3}",
-		"%YAML 1.1\n---\nrepeat: 5m", "? a\n: b", "repeat: |\n  5m\n", "{{{{", "types:\n\tA: 1", "containers: [a*]", "repeat: .inf", "\uFEFFrepeat: 5m",
+		"%YAML 1.1\n---\nrepeat: 5m", "? a\n: b", "repeat: |\n  5m\n", "{{{{", "types:\n\tA: 1", "containers: [a*]", "repeat: .inf", "\uFEFFrepeat: 5m", "defaults: {mention: {ERROR: [a], INFO: }}", "defaults: {mention: [a, a], groups: [[]]}",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -114,6 +127,9 @@ func FuzzPolicyFile(f *testing.F) {
 			require.Regexp(t, `^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}$`, name)
 		}
 		for _, rule := range in.Policy.Rules {
+			for _, m := range rule.Mentions {
+				require.False(t, slices.ContainsFunc(m.Users, func(user string) bool { return !alerting.UserID(user) }), "%v", m)
+			}
 			require.Positive(t, rule.Guard.Budget)
 			require.Less(t, int64(rule.Guard.Cooldown)*int64(rule.Guard.Budget), int64(rule.Guard.Per))
 		}

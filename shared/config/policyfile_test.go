@@ -56,16 +56,20 @@ func TestEveryKeyOfThePolicyFileIsRead(t *testing.T) {
 		Guard:   alerting.Guard{Cooldown: 6 * time.Minute, Budget: 4, Per: 2 * time.Hour, EngineWait: 90 * time.Second},
 		Verify:  alerting.Verify{Stable: 45 * time.Second, Healthy: 4 * time.Minute},
 		Symptom: 7 * time.Minute,
+		Groups:  []string{"运维群"}, Mentions: []alerting.Mention{{From: alerting.Critical, Users: []string{"boss"}}},
 	}
 	assert.Equal(t, defaults, p.Rule("NEVER_NAMED"))
 
 	ticker := defaults
 	ticker.Action, ticker.Target = alerting.Restart, "aifuturetrade-async-service"
 	ticker.Guard.Cooldown, ticker.Guard.Budget, ticker.Symptom = 10*time.Minute, 2, 8*time.Minute
+	ticker.Groups = []string{"值班群", "3"}
+	ticker.Mentions = []alerting.Mention{{From: alerting.Warning, Users: []string{"zhang.san"}}, {From: alerting.Critical, Users: []string{"boss", "li.si"}}}
 	assert.Equal(t, ticker, p.Rule(alerting.TickerSyncTimeout), "what a type does not say it takes from defaults")
 
 	stuck := defaults
 	stuck.Action, stuck.Target, stuck.Labels = alerting.Restart, "gateway", []string{}
+	stuck.Groups, stuck.Mentions = []string{}, []alerting.Mention{{From: alerting.Info, Users: []string{"li.si"}}}
 	assert.Equal(t, stuck, p.Rule("ORDER_STUCK"))
 }
 
@@ -163,6 +167,23 @@ func TestEachMistakeIsNamedWithItsLine(t *testing.T) {
 		"types:\n  '': {}":                              "2 types.…",
 		"types:\n  'A  B': {}":                          "2 types.…",
 		"types:\n  " + strings.Repeat("A", 51) + ": {}": "2 types." + strings.Repeat("A", 51),
+		// Groups and people.
+		"groups: [a]":                 "1 groups",
+		"types:\n  A:\n    groups: a": "3 types.A.groups",
+		"types:\n  A:\n    groups:\n      - a\n      - ' '":                              "5 types.A.groups[1]",
+		"defaults:\n  groups: [a,\n    a]":                                               "3 defaults.groups[1]",
+		"defaults:\n  groups: ['https://h/send?key=x']":                                  "2 defaults.groups[0]",
+		"defaults:\n  mention:":                                                          "2 defaults.mention",
+		"defaults:\n  mention: zhang":                                                    "2 defaults.mention",
+		"defaults:\n  mention: {ERROR: zhang}":                                           "2 defaults.mention.ERROR",
+		"defaults:\n  mention:\n    error: [zhang]":                                      "3 defaults.mention.error",
+		"defaults:\n  mention:\n    ERROR:\n      - a\n      - '@all'":                   "5 defaults.mention.ERROR[1]",
+		"defaults:\n  mention: [13800000000]":                                            "2 defaults.mention[0]",
+		"defaults:\n  mention: ['<@zhang>']":                                             "2 defaults.mention[0]",
+		"defaults:\n  mention: [张三]":                                                     "2 defaults.mention[0]",
+		"types:\n  A:\n    mentions: [zhang]":                                            "3 types.A.mentions",
+		"defaults: {mention: [" + people(21) + "]}":                                      "1 defaults.mention",
+		"defaults: {mention: {INFO: [" + people(11) + "], ERROR: [" + people(10) + "]}}": "1 defaults.mention",
 		// What YAML can do and a policy does not need.
 		"repeat: &x 5m":               "1",
 		"repeat: !!str 5m":            "1",
@@ -185,11 +206,48 @@ func TestEachMistakeIsNamedWithItsLine(t *testing.T) {
 	}
 }
 
+func people(n int) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("person%d", i)
+	}
+	return strings.Join(all, ", ")
+}
+
+func TestWhoCannotBeMentionedIsSaidWithWhyAndTheMend(t *testing.T) {
+	for who, mends := range map[string][]string{
+		"'@all'":                {"@all 只在 text 消息中有效", "逐个写 userid", "works in text messages only"},
+		"all":                   {"@all 只在 text 消息中有效"},
+		"<@all>":                {"@all 只在 text 消息中有效"},
+		"13800000000":           {"手机号只在 text 消息中有效", "userid", "mobile numbers work in text messages only"},
+		"+8613800000000":        {"手机号"},
+		"'138 0000 0000'":       {"手机号"},
+		"<@zhang>":              {"只写 userid", "without @ and brackets"},
+		"'@zhang'":              {"只写 userid"},
+		"张三":                    {"成员的“账号”", "must be a WeCom userid"},
+		strings.Repeat("x", 65): {"must be a WeCom userid"},
+	} {
+		_, err := complaints(t, env{}, "defaults: {mention: {ERROR: ["+who+"]}}")
+		for _, mend := range mends {
+			assert.ErrorContains(t, err, mend, who)
+		}
+		assert.NotContains(t, err.Error(), "13800000000")
+	}
+}
+
+func TestAMentionIsAListOrListsBySeverity(t *testing.T) {
+	p := parse(t, env{}, "defaults: {mention: [zhang]}\ntypes: {A: {mention: {CRITICAL: [boss], WARNING: [li, zhang]}}, B: {mention: []}, C: {mention: {}}, D: {}}").Policy
+	assert.Equal(t, []alerting.Mention{{From: alerting.Info, Users: []string{"zhang"}}}, p.Rule("D").Mentions, "a list is for every severity")
+	assert.Equal(t, []alerting.Mention{{From: alerting.Warning, Users: []string{"li", "zhang"}}, {From: alerting.Critical, Users: []string{"boss"}}}, p.Rule("A").Mentions, "and replaces what defaults say")
+	assert.Empty(t, p.Rule("B").Mentions)
+	assert.Empty(t, p.Rule("C").Mentions, "nobody, as with an empty list")
+}
+
 func TestAllMistakesAreNamedAtOnceByLineWithTheMend(t *testing.T) {
 	places, err := complaints(t, env{}, `incident_gap: 30m
 repeat: 300
 groups: [值班群]
-mentions: ["13800000000"]
+mention: ["13800000000"]
 mode: auto
 containers: [gateway, "*"]
 types:
@@ -200,12 +258,12 @@ defaults:
   budgets: {max: 3}
 `)
 	assert.Equal(t, []string{
-		"1 incident_gap", "2 repeat", "3 groups", "4 mentions", "5 mode", "6 containers[1]",
+		"1 incident_gap", "2 repeat", "3 groups", "4 mention", "5 mode", "6 containers[1]",
 		"9 types.TICKER_SYNC_TIMEOUT.acton", "10 types.TICKER_SYNC_TIMEOUT.cooldown", "12 defaults.budgets",
 	}, places)
 	for _, mend := range []string{
 		"是不是 incidentGap", "did you mean incidentGap", "did you mean action", "did you mean budget",
-		"如 30s、5m", "alert_types", "cannot be mentioned yet", "REMEDIATION_MODE", "不能有通配符",
+		"如 30s、5m", "应写在 defaults", "belongs under defaults", "REMEDIATION_MODE", "不能有通配符",
 		"第 9 行 types.TICKER_SYNC_TIMEOUT.acton：", "(line 9: ",
 	} {
 		assert.ErrorContains(t, err, mend)
@@ -217,7 +275,7 @@ func TestAComplaintNeverShowsAValue(t *testing.T) {
 	for _, text := range []string{
 		"repeat: " + canary, "containers: ['*" + canary + "']", "types: {A: {action: " + canary + "}}", "defaults: " + canary, canary,
 		"types: {'https://qyapi.weixin.qq.com/?key=" + canary + "': {}}", "'key=" + canary + "': 1", "repeat: *" + canary, "a: '" + canary, "a: b: " + canary,
-		"defaults: {budget: {max: " + canary + "}}", "repeat: !" + canary + " 5m", "%" + canary + "\n---\n{}", "types: {A: {target: '" + canary + "*'}}",
+		"defaults: {budget: {max: " + canary + "}}", "defaults: {groups: ['https://h/send?key=" + canary + "']}", "defaults: {mention: ['@" + canary + "']}", "defaults: {mention: {'" + canary + "=': []}}", "repeat: !" + canary + " 5m", "%" + canary + "\n---\n{}", "types: {A: {target: '" + canary + "*'}}",
 	} {
 		_, err := complaints(t, env{}, text)
 		assert.NotContains(t, err.Error(), canary, text)

@@ -8,16 +8,8 @@ import (
 )
 
 // elsewhere are keys that people look for in a policy file and that are set in
-// another place, or not at all yet.
+// another place.
 var elsewhere = map[string][2]string{
-	"groups": {
-		"策略文件还不能指定群：请在 wechat_groups 的 alert_types 中设置，或用 PUT /api/alerts/wechat-groups/{id}",
-		"groups cannot be chosen here yet: set alert_types in wechat_groups, or PUT /api/alerts/wechat-groups/{id}",
-	},
-	"mentions": {
-		"还不能 @ 人，请删去",
-		"people cannot be mentioned yet: remove it",
-	},
 	"mode":     {"请用环境变量 REMEDIATION_MODE", "set it by REMEDIATION_MODE"},
 	"webhook":  {"请用环境变量 WECHAT_WEBHOOK_URL", "set it by WECHAT_WEBHOOK_URL"},
 	"language": {"请用环境变量 MESSAGE_LANGUAGE", "set it by MESSAGE_LANGUAGE"},

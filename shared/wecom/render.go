@@ -36,17 +36,19 @@ const (
 
 // Render writes the message about one notification: at most MaxMarkdown bytes,
 // the outcome on the first line. What must not be missing (the remedy, the
-// alert's number, what to type next) has its room before the event's own text.
+// alert's number, what to type next, who is mentioned) has its room before the
+// event's own text.
 func Render(b alerting.Brief, p RenderOptions, now time.Time) string {
 	if p.Location == nil {
 		p.Location = time.UTC
 	}
 	p.PublicURL = strings.TrimRight(p.PublicURL, "/")
 	w := words{Brief: b, RenderOptions: p, now: now}
-	head, tail := w.head(), w.tail()
+	head, tail, mention := w.head(), w.tail(), w.mention()
+	limit := MaxMarkdown - len(mention)
 	mark := p.Language.Pick(cutZh, cutEn)
-	body := cut(w.quote(), MaxMarkdown-len(head)-len(tail)-2, mark)
-	return cut(head+"\n"+body+"\n"+tail, MaxMarkdown, mark)
+	body := cut(w.quote(), limit-len(head)-len(tail)-2, mark)
+	return cut(head+"\n"+body+"\n"+tail, limit, mark) + mention
 }
 
 // words writes the parts of one message.

@@ -1,0 +1,28 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"trade-monitor/shared/alerting"
+)
+
+// mention adds to a brief whom its message mentions, by the policy of now: that
+// depends on what the group has really been told of the alert.
+func (t *tx) mention(ctx context.Context, b *alerting.Brief) error {
+	if len(t.policy.Rule(b.Alert.Type).Mentions) == 0 {
+		return nil
+	}
+	told, err := collect(ctx, t, func(row scanner) (alerting.Severity, error) {
+		var severity sql.NullString
+		err := row.Scan(&severity)
+		return alerting.Severity(severity.String), err
+	}, "SELECT DISTINCT severity FROM alert_notifications WHERE alert_id = ? AND group_id = ? AND kind = ? AND status = ?",
+		b.Alert.ID, b.Notification.GroupID, string(alerting.Firing), string(alerting.Sent))
+	if err != nil {
+		return fmt.Errorf("read what the group was told: %w", err)
+	}
+	b.Mention = t.policy.Mention(b, told)
+	return nil
+}
