@@ -78,6 +78,7 @@ type command struct {
 // app is what a command gets.
 type app struct {
 	cfg            config.Config
+	invalid        error    // why the settings cannot be used; only doctor is run then
 	args           []string // as many as the command declares
 	stdout, stderr io.Writer
 }
@@ -87,6 +88,7 @@ var commands = []command{
 	{"init-db", nil, "创建或升级数据库表", "create or migrate the database", initDB},
 	{"wechat-test", []string{"[GROUP]"}, "向群发送测试消息（名称或 id；默认全部）", "send a test message to a group (name or id; default: all)", wechatTest},
 	{"notify", notifyArgs, "从命令行上报一个事件", "post an event from a shell", notifyCommand},
+	{"doctor", nil, "检查配置和环境，指出问题和处理办法", "check everything around the service and name the mends", doctorCommand},
 	{"policy check", []string{"[FILE]"}, "检查策略文件（默认 POLICY_FILE）", "check a policy file (default: POLICY_FILE)", policyCheck},
 	{"policy show", nil, "显示生效的策略及其来源", "print the policy in force and where it comes from", policyShow},
 	{"healthcheck", nil, "检查本机服务是否存活", "ask the local service whether it is alive", healthcheck},
@@ -147,6 +149,9 @@ func execute(ctx context.Context, c command, lookup config.Lookup, a app) int {
 	}
 	if err == nil {
 		a.cfg, err = config.Load(ctx, lookup)
+	}
+	if err != nil && c.name == "doctor" && !errors.As(err, new(usageError)) {
+		a.invalid, err = err, nil
 	}
 	if err == nil {
 		err = c.run(ctx, a)

@@ -68,6 +68,7 @@ func serve(ctx context.Context, a app) (err error) {
 			}
 			if err == nil {
 				s.loops.start(ctx)
+				go s.checkup(ctx)
 			}
 			prepared = nil
 		case err := <-served:
@@ -117,6 +118,7 @@ func (s *service) assemble(ctx context.Context) error {
 		loop{"remedy", remedies.Run},
 		loop{"labels", func(ctx context.Context) error { return policy.follow(ctx, engine, s.log) }},
 		loop{"policy", file.follow},
+		loop{"groups", repeat(groupsInterval, s.log, "groups", file.missingGroups(s.db))},
 		loop{"recount", paced(s.log, "recount", s.db.Recount)},
 		loop{"forget", repeat(time.Hour, s.log, "forget", s.db.ForgetAnswers)},
 	)

@@ -110,12 +110,8 @@ func (s *Store) Ready(ctx context.Context) error {
 		return s.dialect.wrap(f.err)
 	}
 	return s.inTx(ctx, func(t *tx) error {
-		var version int64
-		if err := t.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM alert_schema_version").Scan(&version); err != nil {
-			return fmt.Errorf("read the schema's version: %w", err)
-		}
-		if version < s.version {
-			return fmt.Errorf("%w: version %d of %d", alerting.ErrSchema, version, s.version)
+		if err := s.checkSchema(ctx, t); err != nil {
+			return err
 		}
 		// A row that changes with every look: a full disk must be found out.
 		return t.update(ctx, "REPLACE INTO alert_idempotency (key_hash, body_hash, receipt, expires_us) VALUES ('ready-probe', '', '', ?)", t.now.UnixMicro())

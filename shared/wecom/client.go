@@ -94,6 +94,24 @@ func (c *Client) Check(webhook alerting.Secret) error {
 	return err
 }
 
+// Reach tells whether the webhook's host answers over https; nothing is posted
+// and the key is not sent. The error is for people.
+func (c *Client) Reach(ctx context.Context, webhook alerting.Secret) error {
+	target, err := c.target(webhook)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, (&url.URL{Scheme: target.Scheme, Host: target.Host, Path: "/"}).String(), nil)
+	if err != nil {
+		return errors.New("Webhook 地址无效 (bad webhook address)")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return errors.New(target.Host + ": " + describe(err))
+	}
+	return resp.Body.Close()
+}
+
 func (c *Client) post(ctx context.Context, target *url.URL, content string) alerting.Verdict {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()

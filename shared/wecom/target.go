@@ -58,6 +58,15 @@ func (c *Client) target(webhook alerting.Secret) (*url.URL, error) {
 	return u, nil
 }
 
+// Host is where a webhook leads, without the key; empty when it is no address.
+func Host(webhook alerting.Secret) string {
+	u, err := url.Parse(strings.TrimSpace(webhook.Reveal()))
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Host)
+}
+
 func (c *Client) allowed(host, port string) bool {
 	return slices.ContainsFunc(c.hosts, func(h hostPort) bool {
 		return h.host == host && (h.port == "" || h.port == port)

@@ -83,9 +83,12 @@ func open(ctx context.Context, o Options) (*store.Store, error) {
 // connect opens the file: a commit is on the disk before it returns (WAL with
 // synchronous FULL), and readers do not wait for the writer.
 func connect(file string, conns int, extra string) (*sql.DB, error) {
-	name := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath()}).String() +
-		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-8000)&" + extra
-	db, err := sql.Open("sqlite", name)
+	return openFile(file, "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-8000)&"+extra, conns)
+}
+
+func openFile(file, settings string, conns int) (*sql.DB, error) {
+	name := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath()}).String()
+	db, err := sql.Open("sqlite", name+"?"+settings)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", file, err)
 	}
