@@ -32,7 +32,8 @@ func migrate(t testing.TB, db storetest.Database) {
 	require.NoError(t, mysql.Migrate(t.Context(), raw, slog.New(slog.DiscardHandler)))
 }
 
-func TestStore(t *testing.T) {
+// testStore is the conformance suite; grammar_test.go listens to it.
+func testStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Engine {
 		db := storetest.MariaDB(t)
 		migrate(t, db)
