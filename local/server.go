@@ -52,7 +52,7 @@ func handler(cfg config.Config, db database, h health, m *metrics, r alerts.Robo
 	}
 	return httpapi.Mount(httpapi.Options{
 		Log: log, Auth: auth, Observe: m.request, Admission: httpapi.NewAdmission(), Proxies: cfg.TrustedProxies,
-	}, slices.Concat(routes(cfg, db, h, m, r), pages())...), nil
+	}, slices.Concat(untilPrepared(h.loops, routes(cfg, db, h, m, r)), pages())...), nil
 }
 
 // listen opens the port.
