@@ -102,7 +102,7 @@ func untilReachable(ctx context.Context, log *slog.Logger, try func() error) err
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return err
-		case mysql.Hopeless(err):
+		case mysql.Hopeless(err), mysql.Untrusted(err), mysql.Insecure(err):
 			return unreachable(err)
 		case !mysql.Away(err) && !errors.Is(err, alerting.ErrUnavailable):
 			return err

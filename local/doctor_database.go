@@ -69,7 +69,6 @@ func (d *opened) close() {
 func (e *examination) database(ctx context.Context) []doctor.Finding {
 	where := databaseInForce(e.cfg)
 	d := e.open
-	var old *mysql.UnsupportedError
 	switch {
 	case d.fresh:
 		return []doctor.Finding{doctor.Good("%s: 尚未创建，启动时自动创建 (not made yet; the start makes it)", where)}
@@ -78,13 +77,9 @@ func (e *examination) database(ctx context.Context) []doctor.Finding {
 	case errors.Is(d.err, alerting.ErrSchema):
 		return []doctor.Finding{failed("运行 trade-monitor init-db（或 scripts/init_db.sh），或直接启动服务 (run trade-monitor init-db or scripts/init_db.sh, or just start the service)",
 			"%s: 表缺失或版本旧 (tables are missing or old)", where)}
-	case errors.As(d.err, &old):
-		return []doctor.Finding{failed("升级数据库，或去掉 MYSQL_ 配置改用内置数据库 (upgrade it, or remove the MYSQL_ names and use the embedded database)", "%v", old)}
-	case mysql.Hopeless(d.err):
-		return []doctor.Finding{failed("检查 MYSQL_USER、MYSQL_PASSWORD、MYSQL_DATABASE 和该用户的授权 (check these and the user's grants)", "%s: 数据库拒绝连接 (the database refuses us): %v", where, d.err)}
 	}
-	return []doctor.Finding{failed("检查 MYSQL_HOST、MYSQL_PORT、MYSQL_TLS、防火墙；容器中的 127.0.0.1 是容器自己 (check these and the firewall; in a container, 127.0.0.1 is the container)",
-		"%s: 不可达 (cannot be reached): %v", where, d.err)}
+	what, mend := databaseTrouble(d.err)
+	return []doctor.Finding{failed(mend, "%s: %s: %v", where, what, d.err)}
 }
 
 func (e *examination) writable(ctx context.Context, where string) []doctor.Finding {

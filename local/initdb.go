@@ -100,16 +100,28 @@ func initMySQL(ctx context.Context, a app, o setup) error {
 	return nil
 }
 
-// unreachable says what to look at when a database cannot be used at all.
+// unreachable adds to an error of connecting what a person should do.
 func unreachable(err error) error {
-	var old *mysql.UnsupportedError
+	what, mend := databaseTrouble(err)
+	return fmt.Errorf("%s；%s: %w", what, mend, err)
+}
+
+// databaseTrouble says why a database cannot be used at all, and the mend.
+func databaseTrouble(err error) (what, mend string) {
 	switch {
-	case errors.As(err, &old):
-		return err
+	case errors.As(err, new(*mysql.UnsupportedError)):
+		return "数据库版本过旧 (the database is too old)", "升级数据库，或去掉 MYSQL_ 配置改用内置数据库 (upgrade it, or remove the MYSQL_ names and use the embedded database)"
+	case mysql.Untrusted(err):
+		return "数据库的证书不受信任 (the database's certificate is not trusted)", "用 SSL_CERT_FILE 加入签发它的 CA；MYSQL_TLS=skip-verify 不核对证书，不能防冒充 " +
+			"(add its authority by SSL_CERT_FILE; MYSQL_TLS=skip-verify does not check it and does not keep impostors away)"
+	case mysql.Insecure(err):
+		return "数据库只接受加密连接 (the database takes encrypted connections only)", "请设置 MYSQL_TLS=true (set MYSQL_TLS=true)"
 	case mysql.Hopeless(err):
-		return fmt.Errorf("数据库拒绝连接，请检查 MYSQL_USER、MYSQL_PASSWORD 和 MYSQL_DATABASE (the database refuses us): %w", err)
+		return "数据库拒绝连接 (the database refuses us)", "请检查 MYSQL_USER、MYSQL_PASSWORD 和 MYSQL_DATABASE，以及该用户的授权；只接受加密连接的 MariaDB 也这样应答，此时设置 MYSQL_TLS=true " +
+			"(check these and the user's grants; a MariaDB that takes encrypted connections only answers like this, too: set MYSQL_TLS=true)"
 	}
-	return fmt.Errorf("数据库不可达，请检查 MYSQL_HOST、MYSQL_PORT、MYSQL_TLS 和防火墙 (the database cannot be reached; check these and the firewall): %w", err)
+	return "数据库不可达 (the database cannot be reached)", "请检查 MYSQL_HOST、MYSQL_PORT、MYSQL_TLS 和防火墙；容器中的 127.0.0.1 是容器自己 " +
+		"(check these and the firewall; in a container, 127.0.0.1 is the container)"
 }
 
 func seed(ctx context.Context, a app, db database) error {

@@ -166,6 +166,7 @@ const (
 	errInterrupted        = 1317
 	errReadOnlyMode       = 1836
 	errConnectionKilled   = 1927
+	errSecureTransport    = 3159
 	errIdleTooLong        = 4031
 )
 

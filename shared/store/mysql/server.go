@@ -2,7 +2,9 @@ package mysql
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -74,6 +76,13 @@ func Tables(ctx context.Context, db *sql.DB) ([]string, error) {
 	}
 	return names, rows.Err()
 }
+
+// Untrusted tells whether the server's certificate was not believed.
+func Untrusted(err error) bool { return errors.As(err, new(*tls.CertificateVerificationError)) }
+
+// Insecure tells whether the server wants an encrypted connection. (MariaDB
+// says so by refusing the user, as for a wrong password.)
+func Insecure(err error) bool { return numbered(err, errSecureTransport) }
 
 // Denied tells whether an error is for want of a right in a database that the
 // user may use.
