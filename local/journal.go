@@ -16,7 +16,7 @@ import (
 )
 
 // journal writes alert.log: one readable line for each thing that happened to
-// an alert. It never makes a commit wait: lines are gathered and written by a
+// an alert, and for each test message. It never makes a commit wait: lines are gathered and written by a
 // goroutine of its own.
 type journal struct {
 	out      io.WriteCloser
@@ -26,6 +26,7 @@ type journal struct {
 
 	mu      sync.Mutex
 	waiting []alerting.Happening
+	tests   []alerting.Trial
 	closed  bool
 	wake    chan struct{}
 	done    chan struct{}
@@ -58,6 +59,20 @@ func (j *journal) note(happened []alerting.Happening) {
 		return // a commit that outlived the stop; its trail is in the database
 	}
 	j.waiting = append(j.waiting, happened...)
+	j.rouse()
+}
+
+// tried takes a test message over, with who asked for it.
+func (j *journal) tried(t alerting.Trial) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.closed {
+		j.tests = append(j.tests, t)
+		j.rouse()
+	}
+}
+
+func (j *journal) rouse() {
 	select {
 	case j.wake <- struct{}{}:
 	default:
@@ -80,12 +95,15 @@ func (j *journal) write() {
 	for open := true; open; {
 		_, open = <-j.wake
 		j.mu.Lock()
-		happened := j.waiting
-		j.waiting = nil
+		happened, tests := j.waiting, j.tests
+		j.waiting, j.tests = nil, nil
 		j.mu.Unlock()
 		var lines bytes.Buffer
 		for _, h := range happened {
 			lines.WriteString(j.line(h))
+		}
+		for _, t := range tests {
+			lines.WriteString(j.test(t))
 		}
 		if lines.Len() == 0 {
 			continue
@@ -102,6 +120,16 @@ func (j *journal) write() {
 func (j *journal) line(h alerting.Happening) string {
 	a, d := h.Alert, h.Decision
 	text := fmt.Sprintf("%s #%d %s %s %s %s | %s | %s",
-		d.LastAt.In(j.location).Format("2006-01-02 15:04:05.000"), a.ID, a.Status, a.Severity, a.Type, a.Service, a.Title, d.Text(j.language))
+		d.LastAt.In(j.location).Format(journalTime), a.ID, a.Status, a.Severity, a.Type, a.Service, a.Title, d.Text(j.language))
+	return strings.ReplaceAll(text, "\n", " ") + "\n"
+}
+
+const journalTime = "2006-01-02 15:04:05.000"
+
+func (j *journal) test(t alerting.Trial) string {
+	pick := j.language.Pick
+	text := fmt.Sprintf("%s %s %s (id %d) | %s | %s %s",
+		t.At.In(j.location).Format(journalTime), pick("测试消息", "test message"), t.Group.Name, t.Group.ID,
+		pick("发起：", "asked for by: ")+t.By, t.Verdict.Status, t.Verdict.Summary())
 	return strings.ReplaceAll(text, "\n", " ") + "\n"
 }

@@ -5,19 +5,21 @@ import (
 	"os"
 
 	"trade-monitor/functions/alerts"
+	"trade-monitor/shared/alerting"
 	"trade-monitor/shared/config"
 	"trade-monitor/shared/delivery"
 	"trade-monitor/shared/wecom"
 )
 
-// robots is how groups are checked and tried.
-func robots(cfg config.Config, db database, client *wecom.Client, owner string, log *slog.Logger) alerts.Robots {
+// robots is how groups are checked and tried; record is told of every test.
+func robots(cfg config.Config, db database, client *wecom.Client, owner string, record func(alerting.Trial), log *slog.Logger) alerts.Robots {
 	host, _ := os.Hostname() // unknown: the message leaves it out
 	trier := delivery.NewTrier(db, client, delivery.TrierOptions{
 		Owner:    owner + ":test",
 		Fallback: cfg.Fallback,
 		Render:   wecom.Trials(wecom.RenderOptions{Language: cfg.Language, Location: cfg.Location}, host),
+		Record:   record,
 		Log:      log,
 	})
-	return alerts.Robots{Check: client.Check, Try: trier.Try, Explain: wecom.ExplainVerdict}
+	return alerts.Robots{Check: client.Check, Try: trier.Try, Explain: wecom.Explain}
 }

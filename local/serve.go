@@ -128,7 +128,7 @@ func (s *service) assemble(ctx context.Context) error {
 	if s.cfg.Mode != alerting.Off {
 		h.docker = engine
 	}
-	return s.listenTo(h, metrics, robots(s.cfg, s.db, client, s.owner, s.log))
+	return s.listenTo(h, metrics, robots(s.cfg, s.db, client, s.owner, s.journal.tried, s.log))
 }
 
 func (s *service) delivery(policy *admitted, client *wecom.Client) *delivery.Loop {

@@ -30,13 +30,22 @@ type testable struct {
 // when there is none.
 type trials interface {
 	groups(ctx context.Context) ([]testable, error)
-	// try gives how long a message took that arrived; an error says what
-	// became of one that did not, and the mend.
-	try(ctx context.Context, id int64) (time.Duration, error)
+	// try tells what came of a message. An error says why none was sent.
+	try(ctx context.Context, id int64) (outcome, error)
 }
 
-// tryTime bounds one test message.
-const tryTime = 20 * time.Second
+// outcome is what came of a test message, for people.
+type outcome struct {
+	Success     bool
+	IsEnabled   bool
+	ErrCode     int
+	Explanation string
+	Mend        string
+	TookMs      int64
+}
+
+// tryTime bounds one test message, which takes at most 22 s by itself.
+const tryTime = 25 * time.Second
 
 // wechatTest sends a test message to the named group, or to every group that is
 // told of alerts, and says how what failed is mended.
@@ -51,7 +60,7 @@ func wechatTest(ctx context.Context, a app) error {
 		return explained(err)
 	}
 	if len(a.args) > 0 {
-		groups, err = named(groups, a.args[0])
+		groups, err = chosen(groups, a.args[0])
 	} else {
 		groups = told(groups, a.cfg.Webhook)
 	}
@@ -69,11 +78,11 @@ func testers(ctx context.Context, a app) (trials, func(), error) {
 	log := slog.New(slog.DiscardHandler)
 	db, err := openDatabase(ctx, a.cfg, setup{policy: a.cfg.Policy, log: log})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%s 没有应答，本命令也打不开数据库 (no service answers there, and this command cannot open the database): %w", service.base, err)
 	}
 	client := wecom.New(wecom.Options{AllowedHosts: a.cfg.AllowedHosts, Proxy: a.cfg.HTTPSProxy})
 	fmt.Fprintln(a.stdout, "服务未运行，由本命令直接发送 (the service does not run; this command sends by itself)")
-	return viaDatabase{db, robots(a.cfg, db, client, ownerName(), log), a.cfg.Webhook}, func() { _ = db.close() }, nil
+	return viaDatabase{db, robots(a.cfg, db, client, ownerName(), nil, log), a.cfg.Webhook}, func() { _ = db.close() }, nil
 }
 
 // fallbackName is how the group of WECHAT_WEBHOOK_URL is called.
@@ -106,28 +115,37 @@ func told(all []testable, webhook alerting.Secret) []testable {
 	return groups
 }
 
-// named finds a group by its id or name.
-func named(all []testable, wanted string) ([]testable, error) {
-	for _, g := range all {
-		if strconv.FormatInt(g.id, 10) == wanted || g.name == wanted {
-			return []testable{g}, nil
+// chosen finds the groups of a name, or else the group of an id, as the policy
+// file does.
+func chosen(all []testable, wanted string) ([]testable, error) {
+	pick := func(is func(testable) bool) (some []testable) {
+		for _, g := range all {
+			if is(g) {
+				some = append(some, g)
+			}
 		}
+		return some
 	}
-	return nil, fmt.Errorf("没有 id 或名称为 %q 的群 (there is no group with this id or name)", wanted)
+	groups := pick(func(g testable) bool { return g.name == wanted })
+	if len(groups) == 0 {
+		groups = pick(func(g testable) bool { return strconv.FormatInt(g.id, 10) == wanted })
+	}
+	if len(groups) == 0 {
+		return nil, fmt.Errorf("没有 id 或名称为 %q 的群 (there is no group with this id or name)", wanted)
+	}
+	return groups, nil
 }
 
 func tryAll(ctx context.Context, w io.Writer, by trials, groups []testable) error {
 	failed := 0
 	for _, g := range groups {
-		line := "✓ " + g.name + " (id " + strconv.FormatInt(g.id, 10) + "): "
-		took, err := tryOne(ctx, by, g)
-		if err != nil {
+		text, ok := tryOne(ctx, by, g)
+		mark := "✓"
+		if !ok {
+			mark = "✗"
 			failed++
-			line = "✗ " + line[len("✓ "):] + err.Error()
-		} else {
-			line += fmt.Sprintf("已送达，%d 毫秒 (delivered in %[1]d ms)", took.Milliseconds())
 		}
-		if _, err := fmt.Fprintln(w, line); err != nil {
+		if _, err := fmt.Fprintf(w, "%s %s (id %d): %s\n", mark, g.name, g.id, text); err != nil {
 			return err
 		}
 	}
@@ -140,14 +158,35 @@ func tryAll(ctx context.Context, w io.Writer, by trials, groups []testable) erro
 var errUnset = errors.New("未配置：在企业微信群里添加机器人，把它的 Webhook 写入 .env 的 WECHAT_WEBHOOK_URL 或 wechat_groups 表的 webhook_url " +
 	"(not set: add a robot to the WeCom group and write its webhook into WECHAT_WEBHOOK_URL in .env, or into webhook_url of the table wechat_groups)")
 
-func tryOne(ctx context.Context, by trials, g testable) (time.Duration, error) {
+// tryOne says what came of a group's test, and whether it arrived.
+func tryOne(ctx context.Context, by trials, g testable) (text string, ok bool) {
 	if !g.configured {
-		return 0, errUnset
+		return errUnset.Error(), false
 	}
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
-	took, err := by.try(ctx, g.id)
-	return took, explained(err)
+	o, err := by.try(ctx, g.id)
+	if err != nil {
+		return explained(err).Error(), false
+	}
+	return o.text(), o.Success
+}
+
+func (o outcome) text() string {
+	lines := fmt.Sprintf("已送达，%d 毫秒 (delivered in %[1]d ms)", o.TookMs)
+	switch {
+	case o.Success && !o.IsEnabled:
+		lines += "\n  注意：该群已停用，不会收到告警 (note: the group is disabled and gets no alerts)"
+	case o.Success:
+	case o.ErrCode != 0:
+		lines = fmt.Sprintf("errcode %d，%s", o.ErrCode, o.Explanation)
+	default:
+		lines = o.Explanation
+	}
+	if !o.Success && o.Mend != "" {
+		lines += "\n  处理 (mend)：" + o.Mend
+	}
+	return lines
 }
 
 // explained adds the mend to what only a person can put right.
@@ -185,14 +224,14 @@ func (v viaService) groups(ctx context.Context) ([]testable, error) {
 	return append(list, fallbackTestable(v.webhook)), nil
 }
 
-func (v viaService) try(ctx context.Context, id int64) (time.Duration, error) {
+func (v viaService) try(ctx context.Context, id int64) (outcome, error) {
 	var answer struct {
-		Data struct {
-			TookMs int64 `json:"tookMs"`
-		} `json:"data"`
+		Success bool
+		Data    outcome
 	}
 	err := v.service.ask(ctx, http.MethodPost, fmt.Sprintf("/api/alerts/wechat-groups/%d/test", id), config.ScopeOperate, nil, &answer)
-	return time.Duration(answer.Data.TookMs) * time.Millisecond, err
+	answer.Data.Success = answer.Success
+	return answer.Data, err
 }
 
 // viaDatabase does what the service would.
@@ -211,16 +250,19 @@ func (v viaDatabase) groups(ctx context.Context) ([]testable, error) {
 	return append(list, fallbackTestable(v.webhook)), err
 }
 
-func (v viaDatabase) try(ctx context.Context, id int64) (time.Duration, error) {
-	trial, err := v.robots.Try(ctx, id)
+func (v viaDatabase) try(ctx context.Context, id int64) (outcome, error) {
+	t, err := v.robots.Try(ctx, id, "wechat-test")
 	var refused *alerting.RefusedError
 	switch {
 	case errors.As(err, &refused):
-		return 0, errors.New(refused.Reason.Text(alerting.Chinese, time.Now()) + " (" + refused.Reason.Text(alerting.English, time.Now()) + ")")
+		now := time.Now()
+		return outcome{}, errors.New(refused.Reason.Text(alerting.Chinese, now) + " (" + refused.Reason.Text(alerting.English, now) + ")")
 	case err != nil:
-		return 0, err
-	case trial.Verdict.Status != alerting.Accepted:
-		return 0, errors.New(v.robots.Explain(trial.Verdict, alerting.Chinese) + " (" + v.robots.Explain(trial.Verdict, alerting.English) + ")")
+		return outcome{}, err
 	}
-	return trial.Took, nil
+	what, mend := v.robots.Explain(t.Verdict)
+	return outcome{
+		Success: t.Verdict.Status == alerting.Accepted, IsEnabled: t.Group.Enabled, ErrCode: t.Verdict.ErrCode,
+		Explanation: what, Mend: mend, TookMs: t.Took.Milliseconds(),
+	}, nil
 }

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"database/sql"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +23,16 @@ func (s *runningService) addGroup(name, webhook string) int64 {
 	answer := s.post("/api/alerts/wechat-groups", fmt.Sprintf(`{"groupName":%q,"webhookUrl":%q}`, name, webhook))
 	require.Equal(s.t, http.StatusOK, answer.status, answer.text)
 	return int64(answer.object("data")["id"].(float64))
+}
+
+// bySQL writes into the database of the running service, as a person would.
+func (s *runningService) bySQL(statement string) {
+	s.t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(s.dir, "data", "trade-monitor.db")+"?_pragma=busy_timeout(5000)")
+	require.NoError(s.t, err)
+	defer db.Close()
+	_, err = db.ExecContext(s.t.Context(), statement)
+	require.NoError(s.t, err)
 }
 
 func robotsFor(t *testing.T) (*wecomtest.Server, []string) {
@@ -38,7 +53,8 @@ func TestWechatTestTellsEveryGroupAndWhatIsWrong(t *testing.T) {
 	assert.Equal(t, 1, done.code, done.out)
 	assert.Regexp(t, `✓ 交易组 \(id 1\): 已送达，\d+ 毫秒`, done.out)
 	assert.NotContains(t, done.out, "同一个机器人", "each robot once")
-	assert.Contains(t, done.out, "✗ 旧机器人 (id 3): Webhook 的 key 无效或机器人已被移除；请在群里重新添加机器人")
+	assert.Contains(t, done.out, "✗ 旧机器人 (id 3): errcode 93000，Webhook 的 key 无效或机器人已被移除")
+	assert.Contains(t, done.out, "处理 (mend)：请在群里重新添加机器人，并更新 webhook_url (add a robot")
 	assert.Contains(t, done.out, "✗ 示例 (id 4): 未配置")
 	assert.Regexp(t, `✓ WECHAT_WEBHOOK_URL \(id 0\): 已送达`, done.out)
 	assert.Contains(t, done.out, "4 个群中有 2 个未送达")
@@ -66,7 +82,8 @@ func TestWechatTestWithoutTheService(t *testing.T) {
 	hung := typeCommand(t, dir, append(env, "PORT=1"), "wechat-test")
 	assert.Equal(t, 1, hung.code)
 	assert.Contains(t, hung.out, "结果未知")
-	assert.Less(t, hung.took, 15*time.Second)
+	assert.Contains(t, hung.out, "处理 (mend)：请到群里查看")
+	assert.Less(t, hung.took, 12*time.Second)
 
 	nothing := typeCommand(t, dir, []string{"PORT=1", "REMEDIATION_MODE=off"}, "wechat-test")
 	assert.Equal(t, 1, nothing.code)
@@ -114,6 +131,9 @@ func TestTestsKeepToTheBudget(t *testing.T) {
 	require.Equal(t, http.StatusConflict, over.status, over.text)
 	require.Contains(t, over.text, `"code":"robot_budget"`)
 	require.Contains(t, over.text, `"retryAt":`)
+	wait, err := strconv.Atoi(over.header.Get("Retry-After"))
+	require.NoError(t, err, over.header)
+	require.True(t, wait > 30 && wait <= 61, "%d s", wait)
 	require.Equal(t, 20, robots.Attempts(robots.Key("fallback")), "nothing was sent for it")
 }
 
@@ -135,7 +155,7 @@ func TestGroupsAreKeptByTheAPI(t *testing.T) {
 	s.notify(ticker("svc"))
 	robots.ExpectWithin(t, 2*time.Second, robots.Key("ops"), "Ticker同步超时告警") // a masked webhook stays as it was
 
-	wrong := put(`{"groupName":"","alertTypes":"a b-c","webhookUrl":"https://elsewhere.invalid/send?key=k"}`)
+	wrong := put(`{"groupName":"","alertTypes":"` + strings.Repeat("x", 51) + `","webhookUrl":"https://elsewhere.invalid/send?key=k"}`)
 	require.Equal(t, http.StatusBadRequest, wrong.status)
 	for _, field := range []string{"groupName", "alertTypes", "webhookUrl"} {
 		require.Contains(t, wrong.text, `"field":"`+field+`"`, "all problems at once")
@@ -169,4 +189,95 @@ func TestNotifyPostsFromAShell(t *testing.T) {
 	away := s.command(args...)
 	assert.Equal(t, 1, away.code)
 	assert.Contains(t, away.out, "没有应答")
+}
+
+// What WeCom says of a test is its result, whatever it is; the record says who
+// asked.
+func TestATestAnswersWhatTheRobotSaid(t *testing.T) {
+	robots, env := robotsFor(t)
+	s := launch(t, append(env, "API_TOKENS=oncall:read+operate:canary-oncall-token")...)
+	oncall := s.as("canary-oncall-token")
+	key := robots.Key("fallback")
+	try := func() map[string]any {
+		answer := oncall.post("/api/alerts/wechat-groups/0/test", "")
+		require.Equal(t, http.StatusOK, answer.status, answer.text)
+		data := answer.object("data")
+		require.Equal(t, data["verdict"] == "ACCEPTED", answer.fields["success"], answer.text)
+		return data
+	}
+	for _, c := range []struct {
+		fault      wecomtest.Fault
+		verdict    string
+		errcode    int
+		what, mend string
+	}{
+		{wecomtest.OK(), "ACCEPTED", 0, "成功 (accepted)", ""},
+		{wecomtest.ErrCode(93000), "REFUSED", 93000, "key 无效", "重新添加机器人"},
+		{wecomtest.HTTPStatus(200), "UNKNOWN", 0, "结果未知", "HTTPS_PROXY"},
+		{wecomtest.ErrCode(45009), "REFUSED", 45009, "每分钟 20 条", "请勿与其他程序共用"},
+	} {
+		robots.Fail(key, c.fault)
+		data := try()
+		assert.Equal(t, c.verdict, data["verdict"])
+		assert.EqualValues(t, c.errcode, data["errcode"])
+		assert.Contains(t, data["explanation"], c.what)
+		if c.mend == "" {
+			assert.Nil(t, data["mend"])
+		} else {
+			assert.Contains(t, data["mend"], c.mend)
+		}
+	}
+	robots.ExpectWithin(t, time.Second, key, "测试消息", "发起：oncall")
+	paused := oncall.post("/api/alerts/wechat-groups/0/test", "")
+	require.Equal(t, http.StatusConflict, paused.status, "45009: the robot must be left alone")
+	require.Contains(t, paused.text, `"code":"robot_rate_limit"`)
+	require.NotEmpty(t, paused.header.Get("Retry-After"))
+
+	await(t, 3*time.Second, "alert.log tells of every test, and who asked for it", func() bool {
+		journal, err := os.ReadFile(filepath.Join(s.dir, "logs", "alert.log"))
+		return err == nil && strings.Count(string(journal), "测试消息 WECHAT_WEBHOOK_URL (id 0) | 发起：oncall | ") == 4 &&
+			strings.Contains(string(journal), "| REFUSED errcode 93000")
+	})
+}
+
+// Rows that people write by SQL are tried as they stand.
+func TestWechatTestOfRowsBySQL(t *testing.T) {
+	robots, env := robotsFor(t)
+	s := launch(t, env...)
+	s.bySQL("INSERT INTO wechat_groups (group_name, webhook_url, is_enabled) VALUES ('外面', 'https://elsewhere.invalid/cgi-bin/webhook/send?key=test-robot-elsewhere', 1)")
+	s.bySQL("INSERT INTO wechat_groups (group_name, webhook_url, is_enabled) VALUES ('停用', '" + robots.Webhook("off") + "', 0)")
+	s.bySQL("INSERT INTO wechat_groups (group_name, webhook_url, is_enabled) VALUES ('1', '" + robots.Webhook("named-1") + "', 1)")
+	s.canaries.add("test-robot-elsewhere", robots.Key("off"))
+
+	outside := s.command("wechat-test", "外面")
+	assert.Equal(t, 1, outside.code)
+	assert.Contains(t, outside.out, "elsewhere.invalid")
+	assert.Contains(t, outside.out, "处理 (mend)：请更正 webhook_url，或在 WECHAT_ALLOWED_HOSTS 中加入该主机")
+
+	off := s.command("wechat-test", "停用")
+	assert.Zero(t, off.code, off.out)
+	assert.Contains(t, off.out, "该群已停用")
+	robots.ExpectWithin(t, time.Second, robots.Key("off"), "测试消息", "已停用")
+
+	assert.Zero(t, s.command("wechat-test", "1").code, "a name comes before a number")
+	robots.ExpectWithin(t, time.Second, robots.Key("named-1"), "测试消息")
+
+	robots.Fail(robots.Key("named-1"), wecomtest.ErrCode(45009))
+	rate := s.command("wechat-test", "3")
+	assert.Equal(t, 1, rate.code)
+	assert.Contains(t, rate.out, "errcode 45009")
+	again := s.command("wechat-test", "3")
+	assert.Equal(t, 1, again.code)
+	assert.Contains(t, again.out, "暂停发送")
+}
+
+// The embedded database belongs to the process that serves; where that does not
+// answer at PORT, the command says so and sends nothing.
+func TestWechatTestBesideAServiceElsewhere(t *testing.T) {
+	_, env := robotsFor(t)
+	s := launch(t, env...)
+	done := typeCommand(t, s.dir, append(s.env, "PORT=1"), "wechat-test")
+	assert.Equal(t, 1, done.code)
+	assert.Contains(t, done.out, "没有应答，本命令也打不开数据库")
+	assert.Contains(t, done.out, "127.0.0.1:1")
 }

@@ -21,14 +21,17 @@ type Groups interface {
 type Robots struct {
 	// Check tells why a webhook would not be posted to.
 	Check func(alerting.Secret) error
-	// Try sends a test message to a group; 0: the robot of WECHAT_WEBHOOK_URL.
-	Try func(ctx context.Context, group int64) (alerting.Trial, error)
-	// Explain says what became of a message, and how a failure is mended.
-	Explain func(alerting.Verdict, alerting.Language) string
+	// Try sends a test message to a group, for whom by names; 0: to the robot of
+	// WECHAT_WEBHOOK_URL.
+	Try func(ctx context.Context, group int64, by string) (alerting.Trial, error)
+	// Explain says what became of a message, and how a failure is mended; mend
+	// is empty when there is none needed.
+	Explain func(alerting.Verdict) (what, mend string)
 }
 
-// tryPatience covers a robot that takes its time, and the record of it.
-const tryPatience = 14 * time.Second
+// tryPatience covers a robot that takes its time, and the record of it: together
+// they end within 22 s, by themselves.
+const tryPatience = 23 * time.Second
 
 func (f *Function) groupRoutes() []httpapi.Route {
 	const groups = "/api/alerts/wechat-groups"
@@ -131,41 +134,57 @@ func (f *Function) deleteGroup(w http.ResponseWriter, r *http.Request) error {
 	return httpapi.Write(w, http.StatusOK, done{true, f.views.Language.Pick("群配置已删除", "group deleted")})
 }
 
-// tried is the answer to a test message that arrived.
+// tried is the answer to a test message: what the robot said of it. success is
+// false when it was not delivered, or nobody knows.
 type tried struct {
 	Success bool   `json:"success"`
 	Message string `json:"message"`
-	Data    struct {
-		GroupID   int64  `json:"groupId"`
-		GroupName string `json:"groupName"`
-		TookMs    int64  `json:"tookMs"`
-	} `json:"data"`
+	Data    trial  `json:"data"`
 }
 
-// tryGroup answers 200 when WeCom took the message, 502 with what it said and
-// the mend when it did not, and 409 when the robot cannot be tried now.
+type trial struct {
+	GroupID     int64         `json:"groupId"`
+	GroupName   string        `json:"groupName"`
+	IsEnabled   bool          `json:"isEnabled"`
+	Verdict     string        `json:"verdict"` // ACCEPTED, REFUSED or UNKNOWN
+	ErrCode     int           `json:"errcode"` // 0 also when WeCom did not answer
+	Explanation string        `json:"explanation"`
+	Mend        *string       `json:"mend"`
+	SentAt      httpapi.Stamp `json:"sentAt"`
+	TookMs      int64         `json:"tookMs"`
+}
+
+// tryGroup answers 200 with whatever the robot said: we did what was asked. Only
+// what we refuse to send, as a robot is busy or has used its budget, is 409.
 func (f *Function) tryGroup(w http.ResponseWriter, r *http.Request) error {
 	id, err := httpapi.PathGroup(r)
 	if err != nil {
 		return err
 	}
-	trial, err := f.robots.Try(r.Context(), id)
+	t, err := f.robots.Try(r.Context(), id, httpapi.Caller(r.Context()))
 	if err != nil {
 		return err
 	}
-	if trial.Verdict.Status != alerting.Accepted {
-		return f.untaken(trial)
-	}
-	answer := tried{Success: true, Message: f.views.Language.Pick("测试消息已送达", "test message delivered")}
-	answer.Data.GroupID, answer.Data.GroupName, answer.Data.TookMs = trial.Group.ID, trial.Group.Name, trial.Took.Milliseconds()
-	return httpapi.Write(w, http.StatusOK, answer)
+	return httpapi.Write(w, http.StatusOK, f.tried(t))
 }
 
-func (f *Function) untaken(trial alerting.Trial) error {
-	explain := func(lang alerting.Language) string { return f.robots.Explain(trial.Verdict, lang) }
-	return &httpapi.Error{
-		Status: http.StatusBadGateway, Code: "robot_failed",
-		Message: explain(alerting.Chinese) + " (" + explain(alerting.English) + ")",
-		Details: []httpapi.Detail{{Field: "errcode", Code: string(trial.Verdict.Class), Message: trial.Verdict.Summary()}},
+func (f *Function) tried(t alerting.Trial) tried {
+	what, mend := f.robots.Explain(t.Verdict)
+	answer := tried{Data: trial{
+		GroupID: t.Group.ID, GroupName: t.Group.Name, IsEnabled: t.Group.Enabled, Verdict: string(t.Verdict.Status), ErrCode: t.Verdict.ErrCode,
+		Explanation: what, SentAt: f.views.At(t.At), TookMs: t.Took.Milliseconds(),
+	}}
+	if mend != "" {
+		answer.Data.Mend = &mend
 	}
+	pick := f.views.Language.Pick
+	switch t.Verdict.Status {
+	case alerting.Accepted:
+		answer.Success, answer.Message = true, pick("测试消息已送达", "test message delivered")
+	case alerting.Unknown:
+		answer.Message = pick("测试消息的结果未知", "the outcome of the test message is unknown")
+	default:
+		answer.Message = pick("测试消息未送达", "test message not delivered")
+	}
+	return answer
 }

@@ -2,6 +2,7 @@ package alerting_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -34,7 +35,7 @@ func TestADraftChangesWhatItNames(t *testing.T) {
 
 func TestADraftNamesEveryProblemAtOnce(t *testing.T) {
 	long, lines := strings.Repeat("长", 501), "a\nb"
-	webhook, types := alerting.Secret("https://elsewhere.invalid/?key=test-robot-secret"), "A,b c-d"
+	webhook, types := alerting.Secret("https://elsewhere.invalid/?key=test-robot-secret"), "A,"+strings.Repeat("长", 51)
 	_, err := alerting.GroupDraft{Name: &lines, Webhook: &webhook, AlertTypes: &types, Description: &long}.
 		Apply(alerting.Group{}, func(alerting.Secret) error { return errors.New("no such host") })
 	var invalid *alerting.InvalidError
@@ -61,4 +62,53 @@ func TestWhatTellsNobodyIsStoredAndSaid(t *testing.T) {
 		assert.NotEmpty(t, stored.Unusable())
 	}
 	assert.Empty(t, alerting.Group{Webhook: aRobot}.Unusable())
+}
+
+// An event's type may be any word: whoever is told of it must be able to say so.
+func TestAlertTypesAreWhatEventsSay(t *testing.T) {
+	for given, want := range map[string]string{
+		"db-down、磁盘.满/1；": "DB-DOWN,磁盘.满/1；",
+		"A，a A":           "A",
+		" ":               "",
+	} {
+		g, err := alerting.GroupDraft{AlertTypes: &given}.Apply(alerting.Group{Name: "g", Webhook: aRobot}, anyWebhook)
+		require.NoError(t, err)
+		assert.Equal(t, want, g.AlertTypes)
+	}
+	var many []string
+	for i := range 60 {
+		many = append(many, fmt.Sprintf("TYPE_%04d", i))
+	}
+	for _, wrong := range []string{"A,b\u0000", strings.Repeat("A", 51), strings.Join(many, ",")} {
+		_, err := alerting.GroupDraft{AlertTypes: &wrong}.Apply(alerting.Group{Name: "g", Webhook: aRobot}, anyWebhook)
+		require.ErrorContains(t, err, "alertTypes")
+	}
+}
+
+// Whatever a row by SQL holds, a person can switch it off, and give back what
+// the API showed of it.
+func TestAnOddRowCanBeSwitchedOff(t *testing.T) {
+	refuse := func(alerting.Secret) error { return errors.New("host not allowed") }
+	off, shown, nothing := false, alerting.Secret("https://elsewhere.invalid/***"), alerting.Secret("")
+	odd := alerting.Group{Name: "a\nb", Webhook: "https://elsewhere.invalid/x", Enabled: true, Description: strings.Repeat("长", 501)}
+	for name, c := range map[string]struct {
+		row   alerting.Group
+		draft alerting.GroupDraft
+	}{
+		"nothing else is given":         {odd, alerting.GroupDraft{Enabled: &off}},
+		"with the masked webhook":       {odd, alerting.GroupDraft{Enabled: &off, Webhook: &shown}},
+		"of an environment without one": {alerting.Group{Name: "g", FromEnv: true, Enabled: true}, alerting.GroupDraft{Enabled: &off, Webhook: &nothing}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := c.row
+			want.Enabled = false
+			got, err := c.draft.Apply(c.row, refuse)
+			require.NoError(t, err)
+			assert.Equal(t, want, got)
+		})
+	}
+	_, err := alerting.GroupDraft{Webhook: &shown}.Apply(alerting.Group{Name: "new"}, refuse)
+	require.ErrorContains(t, err, "webhookUrl", "a new group has nothing to keep")
+	_, err = alerting.GroupDraft{Webhook: &nothing}.Apply(odd, refuse)
+	require.ErrorContains(t, err, "webhookUrl", "a robot is not taken away by leaving its address empty")
 }

@@ -72,7 +72,9 @@ type Claim struct {
 // Trial is what one test message to a group's robot came to.
 type Trial struct {
 	Group   Group
+	By      string // who asked
 	Verdict Verdict
+	At      time.Time     // when it was sent
 	Took    time.Duration // of the request to the robot
 }
 

@@ -30,10 +30,11 @@ type Trier struct {
 
 // TrierOptions are what a Trier needs besides its store and sender.
 type TrierOptions struct {
-	Owner    string                      // names this process in leases, another name than the loop's
-	Fallback func() alerting.Secret      // WECHAT_WEBHOOK_URL; nil: none
-	Render   func(alerting.Group) string // writes the message; required
-	Log      *slog.Logger                // nil: nothing is logged
+	Owner    string                                   // names this process in leases, another name than the loop's
+	Fallback func() alerting.Secret                   // WECHAT_WEBHOOK_URL; nil: none
+	Render   func(g alerting.Group, by string) string // writes the message that somebody asked for; required
+	Record   func(t alerting.Trial)                   // is told of every message that was sent; nil: nobody
+	Log      *slog.Logger                             // nil: nothing is logged
 }
 
 // NewTrier makes a Trier.
@@ -41,33 +42,59 @@ func NewTrier(store Trials, sender Sender, o TrierOptions) *Trier {
 	if o.Fallback == nil {
 		o.Fallback = func() alerting.Secret { return "" }
 	}
+	if o.Record == nil {
+		o.Record = func(alerting.Trial) {}
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Trier{store: store, post: poster{store: store, sender: sender, jitter: rand.Float64}, o: o}
 }
 
+// askTime bounds what a trial asks of the database before anything is sent: a
+// person who waits is told soon that it hangs.
+const askTime = 1800 * time.Millisecond
+
 // Try sends a test message to a group (0: the robot of WECHAT_WEBHOOK_URL), also
-// to a disabled one, and tells what came of it; it takes at most 20 s. When it
-// arrives, what waits for the group is sent at once. ErrNotFound: no such group.
-// RefusedError: the robot cannot be tried now.
-func (t *Trier) Try(ctx context.Context, id int64) (alerting.Trial, error) {
-	g, err := t.group(ctx, id)
+// to a disabled one, and tells what came of it; it takes at most 22 s. by is who
+// asked, for the message and the record. When it arrives, what waits for the
+// robot is sent at once. ErrNotFound: no such group. RefusedError: the robot
+// cannot be tried now.
+func (t *Trier) Try(ctx context.Context, id int64, by string) (alerting.Trial, error) {
+	asked := time.Now()
+	g, claim, err := t.claim(ctx, id, by)
 	if err != nil {
 		return alerting.Trial{}, err
 	}
-	if alerting.Placeholder(g.Webhook) {
-		return alerting.Trial{}, &alerting.RefusedError{Reason: alerting.Reason{Code: "robot_unset", Detail: g.Name}}
-	}
-	asked := time.Now()
-	claim, err := t.store.ClaimTrial(ctx, alerting.RobotID(g.Webhook), g.ID, t.o.Owner, lease, t.o.Render(g))
+	// From here on a caller who leaves changes nothing: what was claimed is settled.
+	ctx = context.WithoutCancel(ctx)
+	posted := time.Now()
+	verdict := t.post.send(ctx, g.Webhook, claim.Message.Content, time.Since(asked))
+	trial := alerting.Trial{Group: g, By: by, Verdict: verdict, At: posted, Took: time.Since(posted)}
+	t.o.Log.Info("test message", "robot", claim.Message.Robot, "group", g.Name, "by", by, "message", claim.Message.ID,
+		"status", verdict.Status, "errcode", verdict.ErrCode, "error", verdict.Error)
+	t.o.Record(trial)
+	return trial, t.post.settle(ctx, claim, verdict)
+}
+
+// claim makes the message ours to send. Once it has begun it is not interrupted
+// by a caller who leaves: a claim that was committed and not heard of would keep
+// the robot busy.
+func (t *Trier) claim(ctx context.Context, id int64, by string) (alerting.Group, *alerting.Claim, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
+	defer cancel()
+	g, err := t.group(ctx, id)
 	if err != nil {
-		return alerting.Trial{}, fmt.Errorf("claim a test message: %w", err)
+		return g, nil, err
 	}
-	verdict := t.post.send(context.WithoutCancel(ctx), g.Webhook, claim.Message.Content, time.Since(asked))
-	took := time.Since(asked)
-	t.o.Log.Info("test message", "robot", claim.Message.Robot, "group", g.Name, "message", claim.Message.ID, "status", verdict.Status, "errcode", verdict.ErrCode, "error", verdict.Error)
-	return alerting.Trial{Group: g, Verdict: verdict, Took: took}, t.post.settle(context.WithoutCancel(ctx), claim, verdict)
+	if alerting.Placeholder(g.Webhook) {
+		return g, nil, &alerting.RefusedError{Reason: alerting.Reason{Code: "robot_unset", Detail: g.Name}}
+	}
+	claim, err := t.store.ClaimTrial(ctx, alerting.RobotID(g.Webhook), g.ID, t.o.Owner, lease, t.o.Render(g, by))
+	if err != nil {
+		return g, nil, fmt.Errorf("claim a test message: %w", err)
+	}
+	return g, claim, nil
 }
 
 func (t *Trier) group(ctx context.Context, id int64) (alerting.Group, error) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
 	"time"
 
 	"trade-monitor/shared/alerting"
@@ -114,10 +116,14 @@ func fromInvalid(e *alerting.InvalidError) *Error {
 
 func fromRefused(why alerting.Reason, now time.Time) *Error {
 	detail := Detail{Code: why.Code, Message: bilingual(why, now)}
+	answer := &Error{Status: http.StatusConflict, Code: "refused", Message: detail.Message}
 	if !why.Until.IsZero() {
 		detail.RetryAt = why.Until.UTC().Format(time.RFC3339)
+		wait := max(1, math.Ceil(why.Until.Sub(now).Seconds()))
+		answer.Header = [2]string{"Retry-After", strconv.Itoa(int(wait))}
 	}
-	return &Error{Status: http.StatusConflict, Code: "refused", Message: detail.Message, Details: []Detail{detail}}
+	answer.Details = []Detail{detail}
+	return answer
 }
 
 func bilingual(why alerting.Reason, now time.Time) string {

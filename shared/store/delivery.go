@@ -276,7 +276,7 @@ func (s *Store) SettleMessage(ctx context.Context, claim *alerting.Claim, v aler
 		}
 		if claim.Notification.ID == 0 { // a trial
 			if v.Status == alerting.Accepted {
-				return t.hasten(ctx, claim.Message.GroupID)
+				return t.hasten(ctx, claim.Message.Robot)
 			}
 			return nil
 		}

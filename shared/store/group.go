@@ -140,10 +140,27 @@ func (c *claiming) mayTry(ctx context.Context) error {
 	return err
 }
 
-// hasten lets what waits for a robot's groups be tried at once: the robot works.
-func (t *tx) hasten(ctx context.Context, group int64) error {
+// hasten lets what waits for a robot, in whatever group, be tried at once: it
+// works.
+func (t *tx) hasten(ctx context.Context, robot string) error {
+	groups, err := t.s.groups(ctx, t)
+	if err != nil {
+		return err
+	}
+	var ids []int64
+	for _, g := range append(groups, alerting.FallbackGroup(t.policy.Fallback)) {
+		if alerting.RobotID(g.Webhook) == robot {
+			ids = append(ids, g.ID)
+		}
+	}
 	t.commit.Words = true
-	if err := t.update(ctx, "UPDATE alert_notifications SET next_us = ? WHERE status = 'PENDING' AND group_id = ? AND next_us > ?", t.now.UnixMicro(), group, t.now.UnixMicro()); err != nil {
+	if len(ids) == 0 {
+		return nil // the group was changed while its message was under way
+	}
+	now := t.now.UnixMicro()
+	err = t.update(ctx, "UPDATE alert_notifications SET next_us = ? WHERE status = 'PENDING' AND group_id IN ("+list(len(ids))+") AND next_us > ?",
+		append(append([]any{now}, anys(ids)...), now)...)
+	if err != nil {
 		return fmt.Errorf("hasten what waits: %w", err)
 	}
 	return nil

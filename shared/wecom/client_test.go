@@ -266,16 +266,6 @@ func TestWhatWasNeverSentSaysSo(t *testing.T) {
 	assert.Equal(t, alerting.Unknown, c.Send(ctx, alerting.Secret(base+"/?key=a"), "x").Status)
 }
 
-func TestEveryErrcodeIsExplainedInBothLanguages(t *testing.T) {
-	for _, code := range []int{0, -1, 45033, 45009, 93000, 93004, 93008, 40058, 45002, 40008, 44004, 777} {
-		zh, en := wecom.Explain(code, alerting.Chinese), wecom.Explain(code, alerting.English)
-		assert.NotEmpty(t, zh)
-		assert.NotEmpty(t, en)
-		assert.NotEqual(t, zh, en)
-	}
-	assert.Contains(t, wecom.Explain(777, alerting.English), "777")
-}
-
 // HTTPS_PROXY may stand in .env, which the process's own environment, and so
 // net/http, does not see.
 func TestTheProxyOfTheSettingsIsUsed(t *testing.T) {

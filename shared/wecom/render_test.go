@@ -203,24 +203,12 @@ func FuzzRender(f *testing.F) {
 
 func TestATrialSaysWhereItComesFromAndCannotMention(t *testing.T) {
 	how := wecom.RenderOptions{Language: alerting.Chinese}
-	text := wecom.Trials(how, "host-1")(alerting.Group{Name: "<@all> [x](http://evil)", Enabled: false})
+	text := wecom.Trials(how, "host-1")(alerting.Group{Name: "<@all> [x](http://evil)", Enabled: false}, "oncall <@all>")
 	assert.Contains(t, text, "测试消息")
 	assert.Contains(t, text, "host-1")
+	assert.Contains(t, text, "发起：oncall")
 	assert.Contains(t, text, "已停用")
 	assert.NotContains(t, text, "<@")
 	assert.NotContains(t, text, "](")
-	assert.Contains(t, wecom.Trials(wecom.RenderOptions{Language: alerting.English}, "h")(alerting.Group{Name: "ops", Enabled: true}), "test message")
-}
-
-func TestEveryVerdictIsExplained(t *testing.T) {
-	for want, v := range map[string]alerting.Verdict{
-		"成功":                   {Status: alerting.Accepted, Class: alerting.ClassOK},
-		"重新添加机器人":              {Status: alerting.Refused, ErrCode: 93000, Class: alerting.ClassRobotGone},
-		"WECHAT_ALLOWED_HOSTS": {Status: alerting.Refused, Class: alerting.ClassRobotGone, Error: "主机不在名单中"},
-		"DNS":                  {Status: alerting.Refused, Class: alerting.ClassBusy, Error: "无法连接"},
-		"结果未知":                 {Status: alerting.Unknown, Class: alerting.ClassBusy, Error: "HTTP 502"},
-	} {
-		assert.Contains(t, wecom.ExplainVerdict(v, alerting.Chinese), want)
-		assert.NotEmpty(t, wecom.ExplainVerdict(v, alerting.English))
-	}
+	assert.Contains(t, wecom.Trials(wecom.RenderOptions{Language: alerting.English}, "h")(alerting.Group{Name: "ops", Enabled: true}, "cli"), "test message")
 }

@@ -42,40 +42,49 @@ func unknown(text string) alerting.Verdict {
 
 // classOf says what to do about an errcode. One that is not listed is tried
 // again: to give up on a word because of a code we do not know would be worse.
-func classOf(code int) alerting.VerdictClass {
-	if known, ok := codes[code]; ok {
-		return known.class
-	}
-	return alerting.ClassBusy
+func classOf(code int) alerting.VerdictClass { return ofCode(code).class }
+
+// meaning is what an errcode says, and what a person can do about it.
+type meaning struct {
+	class          alerting.VerdictClass
+	zh, en         string
+	zhMend, enMend string
 }
 
-type meaning struct {
-	class  alerting.VerdictClass
-	zh, en string
-}
+const (
+	zhAgain, enAgain   = "请稍后再试；告警会自动重试", "try again later; alerts are tried again by themselves"
+	zhReport, enReport = "请报告此问题", "please report it"
+)
 
 // codes are the answers of a robot, from the official page of group robots and
 // the official list of error codes.
 var codes = map[int]meaning{
-	0:     {alerting.ClassOK, "成功", "accepted"},
-	-1:    {alerting.ClassBusy, "企业微信系统繁忙；会自动重试", "WeCom is busy; it is tried again by itself"},
-	45033: {alerting.ClassBusy, "并发调用过多；会自动重试，请检查是否有其他程序在用同一个机器人", "too many calls at once; it is tried again by itself. Check whether other programs use this robot"},
-	45009: {alerting.ClassRateLimit, "超过每分钟 20 条的限制，消息未送达；暂停至少 60 秒后自动重发，请勿与其他程序共用该机器人", "over 20 messages a minute, not delivered; sent again after a pause of at least 60 s. Do not share this robot with other programs"},
-	93000: {alerting.ClassRobotGone, "Webhook 的 key 无效或机器人已被移除；请在群里重新添加机器人，并更新 webhook_url", "the webhook's key is wrong or the robot was removed; add a robot to the group again and update webhook_url"},
-	93004: {alerting.ClassRobotGone, "机器人已被停用；请在企业微信中启用它，或更换 webhook_url", "the robot is disabled; enable it in WeCom or change webhook_url"},
-	93008: {alerting.ClassRobotGone, "机器人不在群里；请把它重新加入群，或更换 webhook_url", "the robot is not in the group; add it again or change webhook_url"},
-	40058: {alerting.ClassBadWords, "参数不合法，通常是内容超过 4096 字节；请报告此问题", "invalid parameter, as a rule content above 4096 bytes; please report it"},
-	45002: {alerting.ClassBadWords, "内容过长；请报告此问题", "the content is too long; please report it"},
-	40008: {alerting.ClassBadWords, "消息类型或 JSON 不合法；请报告此问题", "bad message type or JSON; please report it"},
-	44004: {alerting.ClassBadWords, "消息内容为空；请报告此问题", "the content is empty; please report it"},
+	0:  {alerting.ClassOK, "成功", "accepted", "", ""},
+	-1: {alerting.ClassBusy, "企业微信系统繁忙", "WeCom is busy", zhAgain, enAgain},
+	45033: {alerting.ClassBusy, "并发调用过多", "too many calls at once",
+		"请检查是否有其他程序在用同一个机器人；告警会自动重试", "check whether other programs use this robot; alerts are tried again by themselves"},
+	45009: {alerting.ClassRateLimit, "超过每分钟 20 条的限制，消息未送达", "over 20 messages a minute, not delivered",
+		"请勿与其他程序共用该机器人；机器人暂停至少 60 秒，之后告警自动重发", "do not share this robot with other programs; it pauses for at least 60 s, then alerts are sent again by themselves"},
+	93000: {alerting.ClassRobotGone, "Webhook 的 key 无效或机器人已被移除", "the webhook's key is wrong or the robot was removed",
+		"请在群里重新添加机器人，并更新 webhook_url", "add a robot to the group again and update webhook_url"},
+	93004: {alerting.ClassRobotGone, "机器人已被停用", "the robot is disabled",
+		"请在企业微信中启用它，或更换 webhook_url", "enable it in WeCom or change webhook_url"},
+	93008: {alerting.ClassRobotGone, "机器人不在群里", "the robot is not in the group",
+		"请把它重新加入群，或更换 webhook_url", "add it again or change webhook_url"},
+	40058: {alerting.ClassBadWords, "参数不合法，通常是内容超过 4096 字节", "invalid parameter, as a rule content above 4096 bytes", zhReport, enReport},
+	45002: {alerting.ClassBadWords, "内容过长", "the content is too long", zhReport, enReport},
+	40008: {alerting.ClassBadWords, "消息类型或 JSON 不合法", "bad message type or JSON", zhReport, enReport},
+	44004: {alerting.ClassBadWords, "消息内容为空", "the content is empty", zhReport, enReport},
 }
 
-// Explain says what an errcode of a robot means and how it is mended.
-func Explain(errcode int, lang alerting.Language) string {
+// ofCode is what an errcode means, also one that is not listed.
+func ofCode(errcode int) meaning {
 	if known, ok := codes[errcode]; ok {
-		return lang.Pick(known.zh, known.en)
+		return known
 	}
-	return fmt.Sprintf(lang.Pick(
-		"未知的 errcode %d；会自动重试，含义见 https://open.work.weixin.qq.com/devtool/query?e=%d",
-		"unknown errcode %d; it is tried again by itself, see https://open.work.weixin.qq.com/devtool/query?e=%d"), errcode, errcode)
+	return meaning{
+		alerting.ClassBusy, fmt.Sprintf("未知的 errcode %d", errcode), fmt.Sprintf("unknown errcode %d", errcode),
+		fmt.Sprintf("含义见 https://open.work.weixin.qq.com/devtool/query?e=%d；告警会自动重试", errcode),
+		fmt.Sprintf("see https://open.work.weixin.qq.com/devtool/query?e=%d; alerts are tried again by themselves", errcode),
+	}
 }

@@ -34,7 +34,7 @@ func setup(log *slog.Logger) (http.Handler, error) {
 		Database: my.Database, TLS: my.TLS, Location: cfg.Location, Policy: cfg.Policy, Log: log})
 	client := wecom.New(wecom.Options{AllowedHosts: cfg.AllowedHosts})
 	trier := delivery.NewTrier(db, client, delivery.TrierOptions{Owner: rand.Text(), Fallback: cfg.Fallback, Render: wecom.Trials(how, "AWS Lambda"), Log: log})
-	robots := alerts.Robots{Check: client.Check, Try: trier.Try, Explain: wecom.ExplainVerdict}
+	robots := alerts.Robots{Check: client.Check, Try: trier.Try, Explain: wecom.Explain}
 	f := alerts.New(db, alerts.Options{Language: cfg.Language, Location: cfg.Location, Robots: robots})
 	auth, refused := httpapi.NewAuth(cfg.Tokens, cfg.Anonymous)
 	return httpapi.Mount(httpapi.Options{Log: log, Auth: auth}, f.Routes()...), errors.Join(err, refused)

@@ -17,6 +17,7 @@ var groups = suite{
 	"a test message costs budget and the robot's lease":   testTrialCosts,
 	"a robot over its rate is not tried, a gone one is":   testTrialOfAPausedRobot,
 	"a test that arrives lets what waits be sent":         testTrialHastens,
+	"a test hastens every group of the robot, no other":   testTrialHastensTheRobot,
 	"a test that a process left behind counts as UNKNOWN": testTrialLeftBehind,
 }
 
@@ -129,4 +130,35 @@ func testTrialLeftBehind(t *testing.T, e Engine) {
 	_, err = try(t, s, "tester")
 	require.NoError(t, err)
 	require.EqualValues(t, 1, e.count(t, "SELECT COUNT(*) FROM alert_messages WHERE status = 'UNKNOWN'"))
+}
+
+func testTrialHastensTheRobot(t *testing.T, e Engine) {
+	s := e.Open(t, Setup{Policy: Policy})
+	add := func(name, webhook, types string) int64 {
+		g, err := s.CreateGroup(t.Context(), alerting.Group{Name: name, Webhook: alerting.Secret(webhook), AlertTypes: types, Enabled: true})
+		require.NoError(t, err)
+		return g.ID
+	}
+	one := add("one", "https://h/send?key=test-robot-a", "A")
+	add("two", "https://h/send?key=test-robot-a", "B")
+	add("other", "https://h/send?key=test-robot-b", "C")
+	for _, alertType := range []string{"A", "B", "C"} {
+		ev := Event("svc")
+		ev.Type = alertType
+		record(t, s, ev)
+	}
+	e.exec(t, "UPDATE alert_notifications SET next_us = next_us + 3600000000")
+	c, err := s.ClaimTrial(t.Context(), alerting.RobotID("https://h/send?key=test-robot-a"), one, "tester", 20*time.Second, "a test")
+	require.NoError(t, err)
+	settle(t, s, c, accepted)
+	queues, err := s.Queues(t.Context())
+	require.NoError(t, err)
+	require.Len(t, queues, 3)
+	due := 0
+	for _, q := range queues {
+		if q.NextAt.Before(time.Now().Add(slack)) {
+			due++
+		}
+	}
+	require.Equal(t, 2, due, "both groups of the robot that works, and not the third")
 }
