@@ -121,6 +121,7 @@ func (s *service) assemble(ctx context.Context) error {
 		loop{"groups", repeat(groupsInterval, s.log, "groups", file.missingGroups(s.db))},
 		loop{"recount", paced(s.log, "recount", s.db.Recount)},
 		loop{"forget", repeat(time.Hour, s.log, "forget", s.db.ForgetAnswers)},
+		loop{"retention", repeat(time.Hour, s.log, "retention", s.forgetOldAlerts)},
 	)
 	metrics.watch(s.db, s.loops)
 	metrics.registry.MustRegister(file)
@@ -138,6 +139,18 @@ func (s *service) delivery(policy *admitted, client *wecom.Client) *delivery.Loo
 		Fallback: func() alerting.Secret { return policy.policy().Fallback },
 		Render:   func(b alerting.Brief) string { return wecom.Render(b, render, time.Now()) },
 	})
+}
+
+// forgetOldAlerts keeps to RETENTION_DAYS; 0: everything is kept.
+func (s *service) forgetOldAlerts(ctx context.Context) error {
+	if s.cfg.RetentionDays == 0 {
+		return nil
+	}
+	deleted, err := s.db.ForgetAlerts(ctx, time.Duration(s.cfg.RetentionDays)*24*time.Hour)
+	if deleted > 0 {
+		s.log.Info("已删除超过保留天数的告警 (deleted alerts older than RETENTION_DAYS)", "deleted", deleted, "days", s.cfg.RetentionDays)
+	}
+	return err
 }
 
 // stop ends requests, then the loops, then gives the leases back.
