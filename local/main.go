@@ -70,7 +70,7 @@ const (
 // command is one thing that the command line can ask for.
 type command struct {
 	name   string   // one word, or two
-	args   []string // what may follow, as the usage shows it; what need not is in brackets
+	args   []string // what may follow, as the usage shows it; what need not is in brackets, with ... as often as one likes
 	zh, en string
 	run    func(ctx context.Context, a app) error
 }
@@ -79,7 +79,7 @@ type command struct {
 type app struct {
 	cfg            config.Config
 	invalid        error    // why the settings cannot be used; only doctor is run then
-	args           []string // as many as the command declares
+	args           []string // those that the command declares
 	stdout, stderr io.Writer
 }
 
@@ -111,10 +111,11 @@ func (c command) named(args []string) (rest []string, ok bool) {
 
 // admits checks the arguments by their number.
 func (c command) admits(args []string) error {
-	if len(args) > len(c.args) {
-		return usageError{"多余的参数 (unexpected argument): " + args[len(c.args)]}
+	n := len(c.args)
+	if len(args) > n && (n == 0 || !strings.HasSuffix(c.args[n-1], "...]")) {
+		return usageError{"多余的参数 (unexpected argument): " + args[n]}
 	}
-	for _, missing := range c.args[len(args):] {
+	for _, missing := range c.args[min(n, len(args)):] {
 		if !strings.HasPrefix(missing, "[") {
 			return usageError{"缺少参数 (missing argument): " + missing}
 		}

@@ -8,12 +8,14 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"trade-monitor/shared/store/storetest"
 	"trade-monitor/shared/wecom/wecomtest"
 )
 
@@ -175,22 +177,6 @@ func TestGroupsAreKeptByTheAPI(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, s.post(path+"/test", "").status)
 }
 
-func TestNotifyPostsFromAShell(t *testing.T) {
-	s := launch(t, "REMEDIATION_MODE=off", "API_TOKENS=shell:notify:canary-shell-token")
-	args := []string{"notify", "BACKUP_FAILED", "nightly", "warn", "备份失败", "磁盘已满"}
-	done := s.command(args...)
-	assert.Zero(t, done.code, done.out)
-	assert.Contains(t, done.out, `"alertId":1,"message":"事件通知已接收并处理"`)
-	assert.Contains(t, s.command(append(args, "RESOLVED")...).out, `"status":"RESOLVED"`)
-	assert.Equal(t, 2, s.command(append(args, "OK")...).code)
-	assert.Equal(t, 2, s.command("notify", "X").code)
-
-	require.Zero(t, s.stop())
-	away := s.command(args...)
-	assert.Equal(t, 1, away.code)
-	assert.Contains(t, away.out, "没有应答")
-}
-
 // What WeCom says of a test is its result, whatever it is; the record says who
 // asked.
 func TestATestAnswersWhatTheRobotSaid(t *testing.T) {
@@ -280,4 +266,41 @@ func TestWechatTestBesideAServiceElsewhere(t *testing.T) {
 	assert.Equal(t, 1, done.code)
 	assert.Contains(t, done.out, "没有应答，本命令也打不开数据库")
 	assert.Contains(t, done.out, "127.0.0.1:1")
+}
+
+// What waits for a group that is deleted is settled, with the reason on record.
+func TestWhatWaitsForADeletedGroupIsSuppressed(t *testing.T) {
+	robots, env := robotsFor(t)
+	s := launch(t, env...)
+	id := s.addGroup("运维", robots.Webhook("ops"))
+	robots.Fail(robots.Key("ops"), wecomtest.ErrCode(93008))
+	s.notify(ticker("svc"))
+	word := func() map[string]any { return objects(s.story(1), "notifications")[0] }
+	await(t, 5*time.Second, "its robot is known to be gone", func() bool { return word()["status"] == "PENDING" && word()["attempts"] == 1.0 })
+	gone, err := s.do(http.MethodDelete, fmt.Sprintf("/api/alerts/wechat-groups/%d", id), "", "")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, gone.status)
+	await(t, 3*time.Second, "the word is settled", func() bool { return word()["status"] == "SUPPRESSED" })
+	assert.Equal(t, "group_gone", word()["reason"].(map[string]any)["code"])
+	robots.ExpectNoMore(t, robots.Key("ops"), 500*time.Millisecond)
+}
+
+// Before anything is sent the database is asked: when it hangs, a person is told
+// so as soon as everybody is, and nothing is sent later.
+func TestATestOfAGroupDoesNotHangWithTheDatabase(t *testing.T) {
+	db := storetest.OwnMariaDB(t)
+	robots, env := robotsFor(t)
+	s := launch(t, append(databaseSettings(db), env...)...)
+	await(t, 20*time.Second, "ready", func() bool { return s.get("/readyz").status == http.StatusOK })
+	db.Signal(t, syscall.SIGSTOP)
+	begun := time.Now()
+	hung := s.post("/api/alerts/wechat-groups/0/test", "")
+	assert.Equal(t, http.StatusServiceUnavailable, hung.status, hung.text)
+	assert.Less(t, time.Since(begun), 2500*time.Millisecond)
+	db.Signal(t, syscall.SIGCONT)
+	robots.ExpectNoMore(t, robots.Key("fallback"), time.Second)
+	await(t, 30*time.Second, "and then it works", func() bool {
+		return s.post("/api/alerts/wechat-groups/0/test", "").status == http.StatusOK
+	})
+	robots.ExpectWithin(t, time.Second, robots.Key("fallback"), "测试消息")
 }
