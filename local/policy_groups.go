@@ -10,7 +10,7 @@ import (
 
 // groupsInterval is how often the groups that the policy names are looked for.
 // A policy that names none costs no look.
-const groupsInterval = 30 * time.Second
+const groupsInterval = 10 * time.Second
 
 type groupLister interface {
 	Groups(ctx context.Context) ([]alerting.Group, error)

@@ -113,7 +113,7 @@ func TestThePolicyFileSaysWhoIsToldAndCalled(t *testing.T) {
 		require.True(t, strings.HasSuffix(robots.ExpectWithin(t, soon, key, "typo").Content, "<@wang>"))
 		robots.ExpectNoMore(t, key, 200*time.Millisecond)
 	}
-	trail := objects(s.story(typo.number("alertId")), "decisions")
+	trail := objects(s.story(typo.number("alertId")), "trail")
 	require.Contains(t, trail[0]["text"], "三群（没有这个群")
 	await(t, groupsInterval+soon, "the log warns", func() bool { return strings.Contains(s.output.String(), "types.STUCK.groups: 三群") })
 }
