@@ -2,9 +2,10 @@ package delivery
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"slices"
 	"time"
 
@@ -48,7 +49,7 @@ func NewTrier(store Trials, sender Sender, o TrierOptions) *Trier {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Trier{store: store, post: poster{store: store, sender: sender, jitter: rand.Float64}, o: o}
+	return &Trier{store: store, post: poster{store: store, sender: sender, jitter: mathrand.Float64}, o: o}
 }
 
 // askTime bounds what a trial asks of the database before anything is sent: a
@@ -61,7 +62,7 @@ const askTime = 1800 * time.Millisecond
 // robot is sent at once. ErrNotFound: no such group. RefusedError: the robot
 // cannot be tried now.
 func (t *Trier) Try(ctx context.Context, id int64, by string) (alerting.Trial, error) {
-	asked := time.Now()
+	asked := time.Now().Round(0) // as the loop does: a suspended machine counts
 	g, claim, err := t.claim(ctx, id, by)
 	if err != nil {
 		return alerting.Trial{}, err
@@ -74,7 +75,12 @@ func (t *Trier) Try(ctx context.Context, id int64, by string) (alerting.Trial, e
 	t.o.Log.Info("test message", "robot", claim.Message.Robot, "group", g.Name, "by", by, "message", claim.Message.ID,
 		"status", verdict.Status, "errcode", verdict.ErrCode, "error", verdict.Error)
 	t.o.Record(trial)
-	return trial, t.post.settle(ctx, claim, verdict)
+	if err := t.post.settle(ctx, claim, verdict); err != nil {
+		// The person is told what the robot said all the same. The record will say
+		// UNKNOWN when the lease has ended.
+		t.o.Log.Error("the verdict on a test message could not be stored", "message", claim.Message.ID, "error", err)
+	}
+	return trial, nil
 }
 
 // claim makes the message ours to send. Once it has begun it is not interrupted
@@ -90,7 +96,10 @@ func (t *Trier) claim(ctx context.Context, id int64, by string) (alerting.Group,
 	if alerting.Placeholder(g.Webhook) {
 		return g, nil, &alerting.RefusedError{Reason: alerting.Reason{Code: "robot_unset", Detail: g.Name}}
 	}
-	claim, err := t.store.ClaimTrial(ctx, alerting.RobotID(g.Webhook), g.ID, t.o.Owner, lease, t.o.Render(g, by))
+	// Each try is an owner of its own: one whose settling took longer than its
+	// lease must not give back the lease of the next.
+	owner := t.o.Owner + ":" + rand.Text()
+	claim, err := t.store.ClaimTrial(ctx, alerting.RobotID(g.Webhook), g.ID, owner, lease, t.o.Render(g, by))
 	if err != nil {
 		return g, nil, fmt.Errorf("claim a test message: %w", err)
 	}
