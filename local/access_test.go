@@ -70,6 +70,7 @@ func TestTokensWithScopes(t *testing.T) {
 
 	story := ops.story(id)
 	trail := fmt.Sprint(story["trail"])
+	require.Contains(t, trail, "由令牌 async-service 上报", "who posted it")
 	require.Contains(t, trail, "ops", "who acknowledged")
 	require.Contains(t, trail, "张三 (ops)", "who said to be who")
 	for _, line := range []string{

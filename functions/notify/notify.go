@@ -54,6 +54,9 @@ func (f *Function) notify(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if caller := httpapi.Caller(r.Context()); caller != httpapi.Anonymous {
+		ev.Caller = caller
+	}
 	receipt, err := f.store.RecordEvent(r.Context(), ev, idem)
 	if err != nil {
 		return err

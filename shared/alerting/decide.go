@@ -83,7 +83,7 @@ func Decide(s State, ev Event, p *Policy, groups []Group, now time.Time) (Change
 	if c.Disproved != nil {
 		notes = append(notes, c.Disproved.Reason.Text(p.Language, now))
 	}
-	d := Decision{What: WhatEvent, Word: word, Remedy: remedy, Note: joined(append(notes, unusable)...)}
+	d := Decision{What: WhatEvent, Word: word, Remedy: remedy, Note: joined(append(notes, unusable, ev.from(p.Language))...)}
 	c.Decision = c.Alert.append(d, now)
 	return c, c.receipt(remedy, word, ev, now)
 }
@@ -268,7 +268,7 @@ func decideResolved(s State, ev Event, p *Policy, groups []Group, now time.Time)
 	audience, unusable := p.Audience(groups, alert.Type)
 	word := c.tellOver(audience, Over, now)
 	alert.finish(now)
-	note := joined(Reason{Code: "by_sender"}.Text(p.Language, now), unusable)
+	note := joined(Reason{Code: "by_sender"}.Text(p.Language, now), unusable, ev.from(p.Language))
 	c.Decision = c.Alert.append(Decision{What: WhatResolved, Word: word, Note: note}, now)
 	receipt := c.receipt(Reason{}, word, ev, now)
 	receipt.NotRemedied = Reason{Code: "by_sender"}

@@ -40,6 +40,15 @@ type Event struct {
 	Resolved bool            // the service says that it is well again
 	Original string          // the whole title, when it had to be cut
 	Notes    []string        // what normalisation changed, for the trail
+	Caller   string          // the name of the token that it was posted with; empty: none
+}
+
+// from says who posted the event, where that is known.
+func (ev *Event) from(lang Language) string {
+	if ev.Caller == "" {
+		return ""
+	}
+	return lang.Pick("由令牌 "+ev.Caller+" 上报", "posted with the token "+ev.Caller)
 }
 
 // Normalise tidies an event and checks it. An alarm is never refused for
