@@ -402,7 +402,10 @@ func inlineCommands(t *testing.T) (commands []string) {
 
 // terminal runs a command that never ends in a terminal, for three seconds.
 func (w *guideWalk) terminal(command string) (string, error) {
-	cmd := exec.Command("script", "-qec", "timeout 3 "+command, "/dev/null")
+	// In the foreground, else it may not use the terminal; -k for one that waits.
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "script", "-qec", "timeout --foreground -k 2 3 "+command, "/dev/null")
 	cmd.Dir, cmd.Env = w.dir, bareEnvironment()
 	out, err := cmd.Output()
 	return string(out), err

@@ -83,14 +83,14 @@ func commandsOf(block string) []string {
 	open := ""
 	for line := range strings.Lines(block) {
 		line = strings.TrimRight(line, "\n")
-		if open == "" && strings.HasPrefix(line, "#") {
-			continue
-		}
 		if open == "" {
 			line = remark.ReplaceAllString(line, "")
 		}
+		if open == "" && (line == "" || strings.HasPrefix(line, "#")) {
+			continue
+		}
 		open += line
-		if open == "" || strings.HasSuffix(line, `\`) || strings.Count(open, "'")%2 == 1 {
+		if strings.HasSuffix(line, `\`) || strings.Count(open, "'")%2 == 1 {
 			open += "\n"
 			continue
 		}
