@@ -144,11 +144,14 @@ func TestNoSecretComesOutAnywhere(t *testing.T) {
 	tables, err := sql.Open("mysql", fmt.Sprintf("%s:%s@tcp(%s:%d)/%s", db.User, db.Password, db.Host, db.Port, db.Name))
 	require.NoError(t, err)
 	defer tables.Close()
-	for name, webhook := range map[string]string{
-		"good": robots.Webhook("in-table"), "not allowed": "https://elsewhere.invalid/cgi-bin/webhook/send?key=" + robots.Key("in-table"),
-		"no address": "key=" + robots.Key("in-table"), "gone": wecomtest.URL("http://"+robots.Host, "canary-refused"),
+	for _, group := range [][2]string{
+		{"deleted", robots.Webhook("in-table")}, // id 1, which the calls are about
+		{"good", robots.Webhook("in-table")},
+		{"not allowed", "https://elsewhere.invalid/cgi-bin/webhook/send?key=" + robots.Key("in-table")},
+		{"no address", "key=" + robots.Key("in-table")},
+		{"gone", wecomtest.URL("http://"+robots.Host, "canary-refused")},
 	} {
-		_, err := tables.Exec("INSERT INTO wechat_groups (group_name, webhook_url) VALUES (?, ?)", name, webhook)
+		_, err := tables.Exec("INSERT INTO wechat_groups (group_name, webhook_url) VALUES (?, ?)", group[0], group[1])
 		require.NoError(t, err)
 	}
 	s.callEverything(t, "")
