@@ -134,6 +134,15 @@ type Container struct {
 	Self          bool // it is the one we run in
 	StopTimeout   time.Duration
 	RestartPolicy string
+
+	// What the watches need besides.
+	Watched      bool      // carries trade-monitor.watch=true
+	TTY          bool      // its log is one stream without frames
+	LogDriver    string    // json-file, local, journald, none …
+	Paused       bool      // its processes are frozen
+	FinishedAt   time.Time // of its last run; zero: it has not ended yet
+	RestartCount int       // by its restart policy since it was last started by hand
+	HealthSays   string    // what its newest health probe printed
 }
 
 // Health is the state of a container's own health check.
