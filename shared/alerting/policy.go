@@ -43,6 +43,8 @@ type Policy struct {
 	ChangedWord time.Duration // the same, when the words changed
 	Rules       map[string]Rule
 	Default     Rule // for types without a rule
+
+	Logs []LogRule // whose logs are watched
 }
 
 // Rule is the policy of one alert type.

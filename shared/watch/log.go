@@ -1,0 +1,213 @@
+package watch
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"trade-monitor/shared/alerting"
+)
+
+// LogEngine is what log watches need of the Docker Engine.
+type LogEngine interface {
+	// Inspect finds a container by its exact name; nil: there is none.
+	Inspect(ctx context.Context, name string) (*alerting.Container, error)
+	LogReader
+}
+
+// LogReader reads containers' logs. An error of it may have the method
+// Unreadable() bool: the log driver can never be read.
+type LogReader interface {
+	// FollowLog streams lines from since on, at most backlog old ones, until the
+	// container stops, the stream is cut or ctx ends. opened is called when the
+	// stream stands.
+	FollowLog(ctx context.Context, c alerting.Container, since time.Time, backlog int, opened func(), visit func(alerting.LogLine)) error
+	// ReadLog reads all lines from since on, by a connection of its own.
+	ReadLog(ctx context.Context, c alerting.Container, since time.Time, visit func(alerting.LogLine)) error
+	// LastLines gives the last n lines from since on, oldest first.
+	LastLines(ctx context.Context, c alerting.Container, since time.Time, n int) ([]string, error)
+	// Clock is the engine's own clock, by which lines are stamped.
+	Clock(ctx context.Context) (time.Time, error)
+}
+
+// LogOptions are what log watches need besides their parts.
+type LogOptions struct {
+	Policy func() alerting.Policy // what is in force now: its Logs are followed
+	Host   func(ctx context.Context) (string, error)
+	Log    *slog.Logger
+	Now    func() time.Time // nil: time.Now; must carry a monotonic reading
+}
+
+// Logs keeps one watch for each rule of the policy. It is safe for concurrent
+// use.
+type Logs struct {
+	engine   LogEngine
+	recorder Recorder
+	memory   Memory
+	o        LogOptions
+	changed  chan struct{}
+
+	mu      sync.Mutex
+	running map[string]*runningLog
+}
+
+// runningLog is one watch and how it is ended.
+type runningLog struct {
+	*logWatch
+	rule string // as text, to find out that it changed
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// NewLogs makes the log watches; Run starts them.
+func NewLogs(engine LogEngine, recorder Recorder, memory Memory, o LogOptions) *Logs {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Logs{engine: engine, recorder: recorder, memory: memory, o: o, changed: make(chan struct{}, 1), running: map[string]*runningLog{}}
+}
+
+// Changed tells that the policy may have changed. It never blocks.
+func (l *Logs) Changed() {
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Look tells that something happened to a container, so that its watch looks at
+// once instead of at its next deadline. It never blocks. An empty name stands
+// for all.
+func (l *Logs) Look(container string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, w := range l.running {
+		if container == "" || container == name {
+			w.look()
+		}
+	}
+}
+
+// Run watches until ctx ends. It always returns nil.
+func (l *Logs) Run(ctx context.Context) error {
+	host := l.host(ctx)
+	known := l.load(ctx, host)
+	for ctx.Err() == nil {
+		l.adjust(ctx, host, known)
+		select {
+		case <-l.changed:
+		case <-ctx.Done():
+		}
+	}
+	l.mu.Lock()
+	all := slices.Collect(maps.Values(l.running))
+	clear(l.running)
+	l.mu.Unlock()
+	for _, w := range all {
+		<-w.done
+	}
+	return nil
+}
+
+// host waits for the engine to say its name, under which memories are kept. An
+// engine that is away is nothing to watch yet.
+func (l *Logs) host(ctx context.Context) string {
+	var pause backoff
+	for {
+		host, err := l.o.Host(ctx)
+		if err == nil || ctx.Err() != nil {
+			return host
+		}
+		pause.wait(ctx, slowly)
+	}
+}
+
+// load waits for the database: without its memory a watch would take up a
+// silence as new.
+func (l *Logs) load(ctx context.Context, host string) map[string]alerting.WatchMemory {
+	var pause backoff
+	for ctx.Err() == nil {
+		all, err := l.memory.LoadWatches(ctx, host)
+		if err == nil {
+			known := map[string]alerting.WatchMemory{}
+			for _, m := range all {
+				if m.Watch.Kind == alerting.LogWatch {
+					known[m.Watch.Name] = m
+				}
+			}
+			return known
+		}
+		l.o.Log.Debug("watches cannot be read", "error", err)
+		pause.wait(ctx, slowly)
+	}
+	return nil
+}
+
+// adjust ends the watches that the policy no longer has, and starts those that
+// it has anew. A rule that changed is a new watch that knows what the old one
+// did.
+func (l *Logs) adjust(ctx context.Context, host string, known map[string]alerting.WatchMemory) {
+	rules := map[string]alerting.LogRule{}
+	for _, rule := range l.o.Policy().Logs {
+		rules[rule.Container] = rule
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, w := range l.running {
+		if rule, ok := rules[name]; ok && ruleText(rule) == w.rule {
+			continue
+		}
+		w.stop()
+		<-w.done
+		known[name] = w.remember()
+		delete(l.running, name)
+		if _, ok := rules[name]; !ok {
+			l.forget(ctx, name, host)
+			delete(known, name)
+		}
+	}
+	for name, rule := range rules {
+		if l.running[name] == nil {
+			l.running[name] = l.start(ctx, host, rule, known[name])
+		}
+	}
+}
+
+func (l *Logs) forget(ctx context.Context, name, host string) {
+	if err := l.memory.ForgetWatch(ctx, alerting.LogWatch, name, host); err != nil {
+		l.o.Log.Warn("a watch that ended stays on record", "container", name, "error", err)
+	}
+}
+
+func (l *Logs) start(ctx context.Context, host string, rule alerting.LogRule, m alerting.WatchMemory) *runningLog {
+	ctx, stop := context.WithCancel(ctx)
+	r := &runningLog{logWatch: newLogWatch(l, host, rule, m), rule: ruleText(rule), stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		r.run(ctx)
+	}()
+	return r
+}
+
+// ruleText is everything of a rule that a watch acts by.
+func ruleText(r alerting.LogRule) string {
+	return strings.Join([]string{r.Progress.String(), r.Timeout.String(), r.Interval.String(), r.AlertType, string(r.Severity), r.Service}, "\x00")
+}
+
+// Watches is how the log watches are now, by name.
+func (l *Logs) Watches() []alerting.Watch {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []alerting.Watch
+	for _, name := range slices.Sorted(maps.Keys(l.running)) {
+		all = append(all, l.running[name].watch())
+	}
+	return all
+}
