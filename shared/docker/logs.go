@@ -141,7 +141,7 @@ func (e *Engine) stream(ctx context.Context, c alerting.Container, options conta
 	var body io.ReadCloser
 	err := e.call(ctx, "logs", func(ctx context.Context) error {
 		var err error
-		body, err = e.api.ContainerLogs(ctx, c.ID, options)
+		body, err = e.api.ContainerLogs(context.WithValue(ctx, logKey{}, true), c.ID, options)
 		return err
 	})
 	if err != nil {

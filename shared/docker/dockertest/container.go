@@ -129,6 +129,19 @@ func (c *Container) Kill(signal string) {
 	c.must(http.MethodPost, c.path("/kill?signal="+url.QueryEscape(signal)), nil, nil)
 }
 
+// Rename gives it another name.
+func (c *Container) Rename(name string) {
+	c.t.Helper()
+	c.must(http.MethodPost, c.path("/rename?name="+url.QueryEscape(name)), nil, nil)
+	c.Name = name
+}
+
+// Pause freezes its processes.
+func (c *Container) Pause() { c.t.Helper(); c.must(http.MethodPost, c.path("/pause"), nil, nil) }
+
+// Unpause lets them go on.
+func (c *Container) Unpause() { c.t.Helper(); c.must(http.MethodPost, c.path("/unpause"), nil, nil) }
+
 // Remove removes it, running or not.
 func (c *Container) Remove() {
 	c.t.Helper()
