@@ -360,10 +360,20 @@ func (h Heartbeat) Move(d time.Duration, now time.Time) Heartbeat {
 
 // Outage is by how much limits move when two notes that we live are gap apart.
 // first: the later one is the first of its process. tolerance is how far two
-// notes of a process may be apart without anything being wrong.
+// notes of a process may be apart, and how far back the later one may be (they
+// cross where processes share a database), without anything being wrong.
 func Outage(gap, tolerance time.Duration, first bool) time.Duration {
-	if first || gap > tolerance || gap < -tolerance {
+	if gap > tolerance || gap < -tolerance || first && gap > 0 {
 		return gap
 	}
 	return 0
+}
+
+// Judgement is what one look at all heartbeats came to.
+type Judgement struct {
+	Owed     []Heartbeat   // those with an event to post, the longest owed first
+	More     bool          // there may be more that are due now
+	Next     time.Time     // when the next one is judged; zero: none is
+	Shortest time.Duration // the shortest period; 0: there is no heartbeat
+	At       time.Time     // the store's now: what Next is measured by
 }

@@ -227,7 +227,7 @@ func TestOutage(t *testing.T) {
 	}{
 		{5 * time.Second, false, 0}, {15 * time.Second, false, 0}, {16 * time.Second, false, 16 * time.Second},
 		{-15 * time.Second, false, 0}, {-16 * time.Second, false, -16 * time.Second},
-		{3 * time.Second, true, 3 * time.Second}, {0, true, 0},
+		{3 * time.Second, true, 3 * time.Second}, {0, true, 0}, {-3 * time.Second, true, 0}, {-time.Hour, true, -time.Hour},
 	} {
 		assert.Equal(t, tc.want, Outage(tc.gap, tolerance, tc.first), "%+v", tc)
 	}
