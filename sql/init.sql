@@ -222,6 +222,69 @@ CREATE TABLE IF NOT EXISTS `alert_idempotency` (
   KEY `ix_idempotency_expires` (`expires_us`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
+-- 心跳 (heartbeats: dead man's switches)
+CREATE TABLE IF NOT EXISTS `alert_heartbeats` (
+  `name` VARCHAR(100) NOT NULL,
+  `declared` VARCHAR(10) NOT NULL,
+  `period_us` BIGINT NOT NULL,
+  `grace_us` BIGINT NOT NULL,
+  `alert_type` VARCHAR(50) NOT NULL,
+  `service_name` VARCHAR(100) NOT NULL,
+  `severity` VARCHAR(20) NOT NULL,
+  `state` VARCHAR(20) NOT NULL,
+  `since_us` BIGINT NOT NULL,
+  `cause` VARCHAR(20) DEFAULT NULL,
+  `declared_us` BIGINT NOT NULL,
+  `last_ping_us` BIGINT DEFAULT NULL,
+  `last_ok_us` BIGINT DEFAULT NULL,
+  `started_us` BIGINT DEFAULT NULL,
+  `down_us` BIGINT DEFAULT NULL,
+  `last_signal` VARCHAR(10) DEFAULT NULL,
+  `exit_code` BIGINT DEFAULT NULL,
+  `note` TEXT DEFAULT NULL,
+  `paused_by` VARCHAR(200) DEFAULT NULL,
+  `pings` BIGINT NOT NULL DEFAULT 0,
+  `counted_us` BIGINT NOT NULL,
+  `run_us` BIGINT DEFAULT NULL,
+  `deadline_us` BIGINT DEFAULT NULL,
+  `alarmed` TINYINT(1) NOT NULL DEFAULT 0,
+  `owed` VARCHAR(10) DEFAULT NULL,
+  `owed_us` BIGINT DEFAULT NULL,
+  `seq` BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (`name`),
+  KEY `ix_heartbeat_deadline` (`deadline_us`),
+  KEY `ix_heartbeat_owed` (`owed_us`),
+  KEY `ix_heartbeat_period` (`period_us`),
+  KEY `ix_heartbeat_declared` (`declared`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- 日志与容器监视的记忆 (what the watches of logs and containers keep)
+CREATE TABLE IF NOT EXISTS `alert_watches` (
+  `kind` VARCHAR(20) NOT NULL,
+  `name` VARCHAR(255) NOT NULL,
+  `host` VARCHAR(100) NOT NULL,
+  `state` VARCHAR(20) NOT NULL,
+  `since_us` BIGINT DEFAULT NULL,
+  `last_seen_us` BIGINT DEFAULT NULL,
+  `deadline_us` BIGINT DEFAULT NULL,
+  `limit_us` BIGINT NOT NULL DEFAULT 0,
+  `alert_type` VARCHAR(50) NOT NULL,
+  `service_name` VARCHAR(255) NOT NULL,
+  `detail` TEXT DEFAULT NULL,
+  `false_alarms` BIGINT NOT NULL DEFAULT 0,
+  `deaf_times` BIGINT NOT NULL DEFAULT 0,
+  `memory` MEDIUMTEXT DEFAULT NULL,
+  `updated_us` BIGINT NOT NULL,
+  PRIMARY KEY (`kind`, `name`, `host`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- 服务自身最近一次存活的时间 (when the service last wrote that it lives)
+CREATE TABLE IF NOT EXISTS `alert_liveness` (
+  `id` INT NOT NULL,
+  `alive_us` BIGINT NOT NULL,
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
 -- 表结构版本与升级锁 (which migrations are applied, and who is applying them)
 CREATE TABLE IF NOT EXISTS `alert_schema_version` (
   `id` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
@@ -252,3 +315,10 @@ SELECT 2, 1, 1 FROM DUAL
 WHERE NOT EXISTS (SELECT 1 FROM `alert_schema_version` AS `v` WHERE `v`.`version_id` = 1)
   AND EXISTS (SELECT 1 FROM `information_schema`.`statistics` AS `s`
               WHERE `s`.`table_schema` = DATABASE() AND `s`.`table_name` = 'alert_records' AND `s`.`index_name` = 'ix_alert_service');
+
+-- 版本 2 仅在版本 1 已登记时才登记
+-- (version 2 only where version 1 is entered)
+INSERT INTO `alert_schema_version` (`version_id`, `is_applied`)
+SELECT 2, 1 FROM DUAL
+WHERE NOT EXISTS (SELECT 1 FROM `alert_schema_version` AS `v` WHERE `v`.`version_id` = 2)
+  AND EXISTS (SELECT 1 FROM `alert_schema_version` AS `w` WHERE `w`.`version_id` = 1 AND `w`.`is_applied` = 1);

@@ -86,6 +86,10 @@ var reasonWords = map[string][2]string{
 	"engine_restarted":  {"处置期间 Docker 引擎重启，结果未知", "the Docker engine restarted meanwhile; outcome unknown"},
 	"container_changed": {"容器在处置期间被重建", "the container was recreated meanwhile"},
 
+	// Why a heartbeat was not declared or deleted.
+	"too_many_heartbeats": {"由心跳请求声明的心跳已达上限 {} 个，请删除不用的，或在策略文件中声明", "pings have declared {} heartbeats, which is the limit: delete those no longer needed, or declare them in the policy file"},
+	"heartbeat_of_policy": {"心跳 {} 由策略文件声明，请在策略文件中删除", "the policy file declares the heartbeat {}: remove it there"},
+
 	// What a remediation came to.
 	"stable":           {"容器已稳定运行 {}", "the container has been running stably for {}"},
 	"healthy":          {"容器健康检查通过（{}）", "the container is healthy ({})"},

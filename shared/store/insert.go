@@ -96,6 +96,9 @@ func (t *tx) prepared(ctx context.Context, query string) *sql.Stmt {
 	}
 	stmt := t.s.stmts.get(query)
 	if stmt == nil {
+		stmt = t.s.pings.get(query)
+	}
+	if stmt == nil {
 		return nil
 	}
 	if t.stmts == nil {

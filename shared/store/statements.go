@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// statements keeps the hot path's statements prepared on the writing
+// statements keeps the statements of a hot path prepared on the writing
 // connection, where the dialect gains by it.
 type statements struct {
 	mu  sync.RWMutex
@@ -16,7 +16,7 @@ type statements struct {
 
 // prepare does so once; it must run outside a transaction, which would hold
 // the only connection.
-func (p *statements) prepare(ctx context.Context, s *Store) error {
+func (p *statements) prepare(ctx context.Context, s *Store, list func(*Dialect) []string) error {
 	if !s.dialect.Prepare {
 		return nil
 	}
@@ -32,7 +32,7 @@ func (p *statements) prepare(ctx context.Context, s *Store) error {
 		return nil
 	}
 	all := map[string]*sql.Stmt{}
-	for _, q := range hotStatements(&s.dialect) {
+	for _, q := range list(&s.dialect) {
 		stmt, err := s.writer.PrepareContext(ctx, q)
 		if err != nil {
 			return fmt.Errorf("prepare: %w", err)
@@ -51,6 +51,16 @@ func hotStatements(d *Dialect) []string {
 	}
 	for n := 1; n <= maxBatch; n *= 2 {
 		all = append(all, selectOpen(d, n), selectIDs(n))
+	}
+	return all
+}
+
+// pingStatements are those that nearly every batch of pings runs. They are apart
+// so that events do not wait for them, nor need their table.
+func pingStatements(d *Dialect) []string {
+	all := []string{insertHeartbeat.statement(d, 1), replaceHeartbeat.statement(d, 1)}
+	for n := 1; n <= maxPings; n *= 2 {
+		all = append(all, selectHeartbeats(d, n))
 	}
 	return all
 }

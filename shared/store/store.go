@@ -53,7 +53,10 @@ type Store struct {
 	shard          int // which of the totals' rows this process adds to
 
 	recorder   recorder
-	stmts      statements
+	pinger     pinger
+	liveness   liveness
+	stmts      statements // of events
+	pings      statements
 	recounting sync.Mutex
 }
 
@@ -84,13 +87,17 @@ func New(o Options) *Store {
 	}
 	s.recorder.store = s
 	s.recorder.ctx, s.recorder.cancel = context.WithCancel(context.Background())
+	s.pinger.store = s
+	s.pinger.ctx, s.pinger.end = context.WithCancel(context.Background())
 	return s
 }
 
 // Close waits for the events under way and closes the connections.
 func (s *Store) Close() error {
 	s.recorder.stop()
+	s.pinger.stop()
 	s.stmts.close()
+	s.pings.close()
 	err := s.writer.Close()
 	if s.reader != s.writer {
 		err = errors.Join(err, s.reader.Close())
@@ -125,6 +132,7 @@ type tx struct {
 	now    time.Time
 	policy alerting.Policy
 	commit Commit
+	alive  func()               // after the commit; nil: nothing to note
 	stmts  map[string]*sql.Stmt // prepared ones that were used already
 }
 
@@ -160,7 +168,7 @@ func (s *Store) inTxAt(ctx context.Context, level sql.IsolationLevel, f func(*tx
 }
 
 func (s *Store) once(ctx context.Context, level sql.IsolationLevel, f func(*tx) error) error {
-	if err := s.stmts.prepare(ctx, s); err != nil {
+	if err := s.stmts.prepare(ctx, s, hotStatements); err != nil {
 		return err
 	}
 	raw, err := s.writer.BeginTx(ctx, &sql.TxOptions{Isolation: level})
@@ -181,6 +189,9 @@ func (s *Store) once(ctx context.Context, level sql.IsolationLevel, f func(*tx) 
 	}
 	if err := raw.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
+	}
+	if t.alive != nil {
+		t.alive()
 	}
 	if t.commit.Words || t.commit.Remedies || len(t.commit.Happenings) > 0 {
 		s.onCommit(t.commit)

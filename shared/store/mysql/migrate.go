@@ -21,7 +21,7 @@ const (
 )
 
 // Version is the newest migration: what this program needs.
-const Version = 1
+const Version = 2
 
 // Migrate brings the database to Version. Several processes may call it at
 // once: one works, the others wait. DDL of MySQL is not transactional, so each
@@ -37,7 +37,9 @@ func Migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	}
 	provider, err := goose.NewProvider(goose.DialectMySQL, db, nil,
 		goose.WithTableName(versionTable), goose.WithLocker(locker), goose.WithDisableGlobalRegistry(true),
-		goose.WithGoMigrations(goose.NewGoMigration(1, &goose.GoFunc{RunDB: first(log)}, nil)))
+		goose.WithGoMigrations(
+			goose.NewGoMigration(1, &goose.GoFunc{RunDB: first(log)}, nil),
+			goose.NewGoMigration(2, &goose.GoFunc{RunDB: watches}, nil)))
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
@@ -94,10 +96,8 @@ func AppliedVersion(ctx context.Context, db *sql.DB) (int64, error) {
 
 func first(log *slog.Logger) func(context.Context, *sql.DB) error {
 	return func(ctx context.Context, db *sql.DB) error {
-		for _, statement := range append([]string{createGroups, createAlerts}, ourTables...) {
-			if _, err := db.ExecContext(ctx, statement); err != nil {
-				return fmt.Errorf("%.60s…: %w", statement, err)
-			}
+		if err := create(ctx, db, append([]string{createGroups, createAlerts}, ourTables...)); err != nil {
+			return err
 		}
 		if err := addColumns(ctx, db, log); err != nil {
 			return err
@@ -109,6 +109,19 @@ func first(log *slog.Logger) func(context.Context, *sql.DB) error {
 		}
 		return inOneTransaction(ctx, db, firstCount)
 	}
+}
+
+// watches makes the tables of the watches.
+func watches(ctx context.Context, db *sql.DB) error { return create(ctx, db, watchTables) }
+
+// create makes the tables that are not there yet.
+func create(ctx context.Context, db *sql.DB, tables []string) error {
+	for _, statement := range tables {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("%.60s…: %w", statement, err)
+		}
+	}
+	return nil
 }
 
 // addColumns adds those that are missing, in one ALTER so that old rows are

@@ -29,6 +29,16 @@ func everyCall(t testing.TB, s *store.Store) map[string]func() error {
 		"Recount":      func() error { return s.Recount(t.Context()) },
 		"Acknowledge":  func() error { _, err := s.Acknowledge(t.Context(), 1, "li"); return err },
 		"Remediations": func() error { _, _, err := s.ClaimRemediations(t.Context(), "me", time.Minute); return err },
+		"Ping": func() error {
+			_, err := s.Ping(t.Context(), alerting.HeartbeatPing{Name: "x", Signal: alerting.SignalOK, HeartbeatTerms: alerting.HeartbeatTerms{Period: time.Minute}})
+			return err
+		},
+		"Judge":     func() error { _, err := s.JudgeHeartbeats(t.Context()); return err },
+		"Touch":     func() error { _, err := s.TouchLiveness(t.Context(), time.Minute, true); return err },
+		"Declare":   func() error { return s.DeclareHeartbeats(t.Context(), nil) },
+		"Watches":   func() error { _, err := s.Watches(t.Context()); return err },
+		"SaveWatch": func() error { return s.SaveWatch(t.Context(), alerting.WatchMemory{}) },
+		"Load":      func() error { _, err := s.LoadWatches(t.Context(), "h"); return err },
 		"ClaimMessage": func() error {
 			_, _, err := s.ClaimMessage(t.Context(), robot, []int64{0}, "me", time.Minute, func(alerting.Brief) string { return "" })
 			return err

@@ -9,11 +9,29 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"trade-monitor/shared/alerting"
+	"trade-monitor/shared/store"
 	"trade-monitor/shared/store/mysql"
 	"trade-monitor/shared/store/storetest"
 )
 
 const service = "aifuturetrade-async-service"
+
+func requireWatchesWork(t *testing.T, s *store.Store) {
+	t.Helper()
+	_, err := s.TouchLiveness(t.Context(), time.Minute, true)
+	require.NoError(t, err)
+	terms := alerting.HeartbeatTerms{Period: time.Minute}
+	_, err = s.Ping(t.Context(), alerting.HeartbeatPing{Name: "backup", Signal: alerting.SignalFail, HeartbeatTerms: terms})
+	require.NoError(t, err)
+	j, err := s.JudgeHeartbeats(t.Context())
+	require.NoError(t, err)
+	require.Len(t, j.Owed, 1)
+	require.NoError(t, s.SettleHeartbeats(t.Context(), j.Owed))
+	require.NoError(t, s.DeclareHeartbeats(t.Context(), []alerting.HeartbeatDeclaration{{Name: "sync", HeartbeatTerms: terms}}))
+	require.NoError(t, s.DeleteHeartbeat(t.Context(), "backup", "li"))
+	require.NoError(t, s.SaveWatch(t.Context(), alerting.WatchMemory{Watch: alerting.Watch{Kind: alerting.LogWatch, Name: "x"}}))
+	require.NoError(t, s.ForgetWatch(t.Context(), alerting.LogWatch, "x", ""))
+}
 
 // requireWorksWithoutDDL does everything that a store does as a user who may
 // only read and write rows.
@@ -74,6 +92,7 @@ func requireWorksWithoutDDL(t *testing.T, db storetest.Database) {
 	require.NoError(t, err)
 	story, err := s.Story(t.Context(), receipt.AlertID)
 	require.NoError(t, err)
+	requireWatchesWork(t, s)
 	assert.True(t, story.Alert.WechatSent)
 	assert.Len(t, story.Messages, 1)
 }

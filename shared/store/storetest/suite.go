@@ -74,12 +74,14 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 		{"events", events}, {"words", words}, {"idempotency", idempotency}, {"batches", batches}, {"totals", totals}, {"lists", lists},
 		{"delivery", deliveries}, {"verdicts", verdicts}, {"reconciliation", reconciliation},
 		{"remediation", remediations}, {"ledger", ledgers}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions},
+		{"heartbeats", heartbeats},
 	} {
 		t.Run(theme.name, func(t *testing.T) { theme.run(t, fresh) })
 	}
 	t.Run("processes", func(t *testing.T) {
 		if fresh(t).SeveralProcesses {
 			processes.run(t, fresh)
+			heartbeatProcesses.run(t, fresh)
 		}
 	})
 }
@@ -143,6 +145,9 @@ var clockColumns = map[string][]string{
 	"alert_decisions":     {"at_us", "last_us"},
 	"alert_rechecks":      {"at_us"},
 	"alert_idempotency":   {"expires_us"},
+	"alert_heartbeats":    {"since_us", "declared_us", "last_ping_us", "last_ok_us", "started_us", "down_us", "counted_us", "run_us", "deadline_us", "owed_us"},
+	"alert_watches":       {"since_us", "last_seen_us", "deadline_us", "updated_us"},
+	"alert_liveness":      {"alive_us"},
 }
 
 // pass lets time pass for the record: all that is stored gets older. It works
