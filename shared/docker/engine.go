@@ -19,12 +19,15 @@ import (
 // DefaultHost is where the engine listens when nothing else is said.
 const DefaultHost = client.DefaultDockerHost
 
-// Label admits a container to remediation when its value is "true".
-const Label = "trade-monitor.restart"
+// Labels that count when their value is "true".
+const (
+	Label      = "trade-monitor.restart" // admits a container to remediation
+	WatchLabel = "trade-monitor.watch"   // asks for a container to be watched
+)
 
 // callTimeout bounds every call but start and restart, which take as long as
-// the container's stop time-out. There is no client-wide limit: it would cut
-// streams.
+// the container's stop time-out, and streams. There is no client-wide limit: it would
+// cut them.
 const callTimeout = 5 * time.Second
 
 // Engine is a connection to a Docker Engine. It is safe for concurrent use.
@@ -51,7 +54,7 @@ func Open(host string) (*Engine, error) {
 		// The value may hold a password: it is not repeated.
 		return nil, errors.New("DOCKER_HOST 必须是 unix://、tcp:// 或 http:// 地址 (must be a unix://, tcp:// or http:// address)")
 	}
-	transport := &http.Transport{}
+	transport := &http.Transport{ReadBufferSize: streamBuffer}
 	api, err := client.NewClientWithOpts(
 		client.WithHTTPClient(&http.Client{Transport: transport}),
 		client.WithHost(host), // configures the transport, so the recorder goes around it afterwards

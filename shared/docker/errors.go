@@ -39,8 +39,20 @@ func (e *Error) Sent() bool { return e.sent }
 // Refused tells that the engine answered, and that the answer was no.
 func (e *Error) Refused() bool { return e.status != 0 }
 
+// Unreadable tells that the container's log driver hands nothing back: only the
+// place that it writes to has the log.
+func (e *Error) Unreadable() bool {
+	return e.Refused() && (e.status == http.StatusNotImplemented || strings.Contains(e.text, "does not support reading"))
+}
+
 // Detail is the cause alone, for people.
 func (e *Error) Detail() string { return e.text }
+
+// isRefusal tells whether the engine, or a socket proxy in front of it, said no.
+func isRefusal(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Refused()
+}
 
 func isNotFound(err error) bool {
 	var e *Error
@@ -85,10 +97,14 @@ const maxText = 300
 
 // answerText is the engine's message on one line.
 func answerText(err error) string {
-	text := strings.TrimPrefix(err.Error(), "Error response from daemon: ")
+	return oneLine(strings.TrimPrefix(err.Error(), "Error response from daemon: "), maxText)
+}
+
+// oneLine is a foreign text as one line of at most limit characters.
+func oneLine(text string, limit int) string {
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "\uFFFD")), " ")
-	if runes := []rune(text); len(runes) > maxText {
-		text = string(runes[:maxText]) + "…"
+	if runes := []rune(text); len(runes) > limit {
+		text = string(runes[:limit-1]) + "…"
 	}
 	return text
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
 
 	"trade-monitor/shared/alerting"
 )
@@ -56,12 +55,23 @@ func (e *Engine) describe(found container.InspectResponse) (*alerting.Container,
 		Health:      health(found.State.Health),
 		Self:        e.self.is(found.ID, found.GraphDriver.Data["UpperDir"]),
 		StopTimeout: defaultStop,
+
+		Paused:       found.State.Paused,
+		RestartCount: found.RestartCount,
+		HealthSays:   newestProbe(found.State.Health),
+	}
+	// A container that has not ended yet ended in the year 1.
+	if ended, err := time.Parse(time.RFC3339Nano, found.State.FinishedAt); err == nil && ended.Year() > 1 {
+		c.FinishedAt = ended.UTC()
 	}
 	if found.HostConfig != nil {
 		c.RestartPolicy = string(found.HostConfig.RestartPolicy.Name)
+		c.LogDriver = found.HostConfig.LogConfig.Type
 	}
 	if found.Config != nil {
 		c.Labelled = found.Config.Labels[Label] == "true"
+		c.Watched = found.Config.Labels[WatchLabel] == "true"
+		c.TTY = found.Config.Tty
 		// Below 0 the engine waits for ever, which is no limit to wait by.
 		if stop := found.Config.StopTimeout; stop != nil && *stop >= 0 {
 			c.StopTimeout = time.Duration(*stop) * time.Second
@@ -74,7 +84,11 @@ func health(h *container.Health) alerting.Health {
 	if h == nil {
 		return alerting.NoHealth
 	}
-	switch h.Status {
+	return healthOf(h.Status)
+}
+
+func healthOf(status string) alerting.Health {
+	switch status {
 	case container.Starting:
 		return alerting.Starting
 	case container.Healthy:
@@ -85,28 +99,10 @@ func health(h *container.Health) alerting.Health {
 	return alerting.NoHealth
 }
 
-// Labelled lists the names of the containers, running or not, that carry the
-// label which admits them to remediation.
-func (e *Engine) Labelled(ctx context.Context) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	var found []container.Summary
-	err := e.call(ctx, "list", func(ctx context.Context) error {
-		var err error
-		found, err = e.api.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", Label+"=true"))})
-		return err
-	})
-	if err != nil {
-		return nil, err
+// newestProbe is what the newest health probe printed, on one line.
+func newestProbe(h *container.Health) string {
+	if h == nil || len(h.Log) == 0 {
+		return ""
 	}
-	var names []string
-	for _, c := range found {
-		for _, name := range c.Names {
-			// A legacy link adds "/other/alias": not a name of the container.
-			if name = strings.TrimPrefix(name, "/"); !strings.Contains(name, "/") {
-				names = append(names, name)
-			}
-		}
-	}
-	return names, nil
+	return oneLine(h.Log[len(h.Log)-1].Output, maxText)
 }

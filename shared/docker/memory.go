@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/events"
-	"github.com/docker/docker/api/types/system"
 )
 
 // remembered is how many events, of every kind, the engine keeps in memory. It
@@ -98,7 +97,7 @@ func markTime(mark string) (int64, bool) {
 // memory reads what the engine remembers, oldest event first. Both ends of the
 // query are in the past, so that the engine answers and does not follow.
 func (e *Engine) memory(ctx context.Context) ([]events.Message, error) {
-	now, err := e.clock(ctx)
+	now, err := e.Clock(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +105,7 @@ func (e *Engine) memory(ctx context.Context) ([]events.Message, error) {
 	defer cancel()
 	var memory []events.Message
 	err = e.call(ctx, "events", func(ctx context.Context) error {
-		messages, errs := e.api.Events(ctx, events.ListOptions{Until: strconv.FormatInt(now.Unix(), 10) + "." + fmt.Sprintf("%09d", now.Nanosecond())})
+		messages, errs := e.api.Events(ctx, events.ListOptions{Until: instant(now)})
 		for {
 			select {
 			case ev := <-messages:
@@ -120,30 +119,4 @@ func (e *Engine) memory(ctx context.Context) ([]events.Message, error) {
 		}
 	})
 	return memory, err
-}
-
-// clock reads the engine's own clock: that of a virtual machine or of another
-// host drifts from ours, and a query that ends too early would miss the newest
-// events. A socket proxy may deny it; then our clock has to do.
-func (e *Engine) clock(ctx context.Context) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	var info system.Info
-	err := e.call(ctx, "info", func(ctx context.Context) error {
-		var err error
-		info, err = e.api.Info(ctx)
-		return err
-	})
-	var refused *Error
-	if errors.As(err, &refused) && refused.Refused() {
-		return time.Now(), nil
-	}
-	if err != nil {
-		return time.Time{}, err
-	}
-	now, err := time.Parse(time.RFC3339Nano, info.SystemTime)
-	if err != nil {
-		return time.Now(), nil
-	}
-	return now, nil
 }

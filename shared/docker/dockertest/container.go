@@ -13,6 +13,7 @@ import (
 // Spec describes a container. The zero Spec runs the service program.
 type Spec struct {
 	Name          string   // the readable end of the unique name
+	ExactName     string   // the whole name, of one that was removed: to make it anew
 	Image         string   // empty: the service program
 	Args          []string // arguments of the program
 	Env           []string // NAME=value
@@ -23,7 +24,10 @@ type Spec struct {
 	Hostname      string
 	Network       string // empty: none
 	TTY           bool
-	Created       bool // create it and leave it there, not started
+	LogDriver     string            // empty: the engine's default
+	LogOptions    map[string]string // as in `docker run --log-opt`
+	Memory        int64             // limit in bytes, swap included; 0: none
+	Created       bool              // create it and leave it there, not started
 }
 
 // Health is a container's own health check.
@@ -56,8 +60,8 @@ func Run(t testing.TB, spec Spec) *Container {
 	return Require(t).Run(t, spec)
 }
 
-// Run starts a container, with a name that nothing else has, until the test
-// ends.
+// Run starts a container, with a name that nothing else has unless the Spec
+// gives it one, until the test ends.
 func (e *Engine) Run(t testing.TB, spec Spec) *Container {
 	t.Helper()
 	if spec.Image == "" {
@@ -66,7 +70,10 @@ func (e *Engine) Run(t testing.TB, spec Spec) *Container {
 	if spec.Name == "" {
 		spec.Name = "service"
 	}
-	c := &Container{Name: uniqueName(spec.Name), t: t, engine: e}
+	c := &Container{Name: spec.ExactName, t: t, engine: e}
+	if c.Name == "" {
+		c.Name = uniqueName(spec.Name)
+	}
 	var created struct{ ID string }
 	c.must(http.MethodPost, "/containers/create?name="+url.QueryEscape(c.Name), spec.config(), &created)
 	c.ID = created.ID
@@ -87,6 +94,9 @@ func (s Spec) config() map[string]any {
 		"HostConfig": map[string]any{
 			"NetworkMode":   network,
 			"RestartPolicy": map[string]any{"Name": s.RestartPolicy},
+			"LogConfig":     map[string]any{"Type": s.LogDriver, "Config": s.LogOptions},
+			"Memory":        s.Memory,
+			"MemorySwap":    s.Memory,
 		},
 	}
 	if s.StopTimeout != 0 {

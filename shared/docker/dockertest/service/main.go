@@ -1,7 +1,8 @@
 // Command service is what the tests run in containers: a small static program
 // that ticks, hangs, ends or falls ill on command.
 //
-//	service [flags]      run; SIGUSR1 switches its health, SIGUSR2 its ticker
+//	service [flags]      run; SIGUSR1 switches its health, SIGUSR2 its ticker;
+//	                     SIGHUP prints a tick's line at once, silent or not
 //	service health       exit 0 while healthy, else 1
 //	service whereami     print what a process can tell of its own container
 package main
@@ -62,6 +63,7 @@ func whereami(out io.Writer) int {
 type service struct {
 	out     io.Writer
 	line    string
+	long    string
 	healthy bool
 	silent  bool
 }
@@ -76,19 +78,27 @@ func serve(args []string, out io.Writer) int {
 	exitAfter := flags.Duration("exit-after", 0, "end after this time; 0: never")
 	exitCode := flags.Int("exit-code", 0, "exit code of that end")
 	unhealthyAfter := flags.Duration("unhealthy-after", 0, "fall ill after this time; 0: never")
+	long := flags.Int("long", 0, "print a line of that many bytes before each tick's line")
+	longEnd := flags.String("long-end", "", "what the long line ends with")
+	chatter := flags.Int("chatter", 0, "other lines a second, of 100 bytes, whether silent or not")
+	chatterLine := flags.String("chatter-line", "nothing to see here", "what the other lines begin with")
+	eatAfter := flags.Duration("eat-after", 0, "take memory without end after this time; 0: never")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
 
-	s := &service{out: out, line: *line}
+	s := &service{out: out, line: *line, long: longLine(*long, *longEnd)}
 	if err := s.feel(true); err != nil {
 		fmt.Fprintln(out, err)
 		return 1
 	}
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2)
-	ticker := time.NewTicker(*tick)
-	silent, ill, end := after(*silentAfter), after(*unhealthyAfter), after(*exitAfter)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)
+	ticker := time.NewTicker(*tick) // keeps to its schedule, however long a tick takes
+	silent, ill, end, hungry := after(*silentAfter), after(*unhealthyAfter), after(*exitAfter), after(*eatAfter)
+	if *chatter > 0 {
+		go chat(out, *chatter, *chatterLine)
+	}
 	s.tick()
 	for {
 		select {
@@ -98,6 +108,8 @@ func serve(args []string, out io.Writer) int {
 			s.silent = true
 		case <-ill:
 			_ = s.feel(false)
+		case <-hungry:
+			eat()
 		case <-end:
 			return *exitCode
 		case got := <-signals:
@@ -115,6 +127,8 @@ func (s *service) obey(got os.Signal) bool {
 		_ = s.feel(!s.healthy)
 	case syscall.SIGUSR2:
 		s.silent = !s.silent
+	case syscall.SIGHUP:
+		s.print()
 	default:
 		fmt.Fprintln(s.out, "told to stop:", got)
 		return true
@@ -124,8 +138,15 @@ func (s *service) obey(got os.Signal) bool {
 
 func (s *service) tick() {
 	if !s.silent {
-		fmt.Fprintln(s.out, s.line)
+		s.print()
 	}
+}
+
+func (s *service) print() {
+	if s.long != "" {
+		fmt.Fprintln(s.out, s.long)
+	}
+	fmt.Fprintln(s.out, s.line)
 }
 
 func (s *service) feel(healthy bool) error {
