@@ -206,7 +206,7 @@ func (s *containerStep) foundEnded(f ContainerFinding) {
 func (s *containerStep) foundDeath(f ContainerFinding) ContainerDeath {
 	c := f.Container
 	return ContainerDeath{
-		At: c.FinishedAt, StartedAt: c.StartedAt, ExitCode: c.ExitCode, OOM: c.OOMKilled,
+		At: c.FinishedAt, StartedAt: c.StartedAt, ExitCode: c.ExitCode, OOM: c.OOMKilled && c.ExitCode == killedExit,
 		RestartPolicy: c.RestartPolicy, Restarting: c.Restarting, Unseen: true, Lines: f.Lines,
 	}
 }

@@ -150,7 +150,8 @@ func (s *containerStep) death(ev ContainerEvent, seen ContainerSight) ContainerD
 	if c := seen.Container; c != nil && c.ID == ev.ID {
 		d.RestartPolicy = c.RestartPolicy
 		if !c.Running || c.Restarting {
-			d.Restarting, flagged = c.Restarting, c.OOMKilled
+			// The mark outlives a start by the restart policy, though not one by hand.
+			d.Restarting, flagged = c.Restarting, c.OOMKilled && c.RestartCount == 0
 			d.StartedAt, s.StartedAt = c.StartedAt, c.StartedAt
 		}
 	}
@@ -162,14 +163,10 @@ func (s *containerStep) death(ev ContainerEvent, seen ContainerSight) ContainerD
 // engine's mark, which says only that something in it was killed in this run:
 // days ago, perhaps, and then it is no reason.
 func (s *containerStep) wasOOM(ev ContainerEvent, flagged bool) bool {
-	heard := !s.OOMAt.IsZero()
-	switch {
-	case heard && ev.At.Sub(s.OOMAt) <= oomKills:
-		return true
-	case ev.ExitCode == killedExit:
-		return heard || flagged
+	if ev.ExitCode == killedExit {
+		return flagged || !s.OOMAt.IsZero()
 	}
-	return flagged && !heard
+	return !s.OOMAt.IsZero() && ev.At.Sub(s.OOMAt) <= oomKills
 }
 
 // oom takes an `oom`: some process of the container was killed. Whether that

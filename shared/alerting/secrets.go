@@ -19,12 +19,11 @@ var secretForms = []struct {
 	{regexp.MustCompile(`\b(?:AKIA|ASIA)[0-9A-Z]{12,}`), hidden},
 	// user:password@ of an address
 	{regexp.MustCompile(`(://)[^\s/@"']+@`), "${1}" + hidden + "@"},
-	{regexp.MustCompile(`(?i)\b((?:proxy-)?authorization["']?\s*[:=]\s*["']?)(bearer|basic|digest|token|aws4-hmac-sha256)(\s+)[^"'\r\n]+`), "${1}${2}${3}" + hidden},
-	{regexp.MustCompile(`(?i)\b((?:proxy-)?authorization["']?\s*[:=]\s*)["']?[!-~][^\s,;"'}]*["']?`), "${1}" + hidden},
+	{regexp.MustCompile(`(?i)\b((?:proxy-)?authorization["']?\s*[:=]\s*["']?(?:(?:bearer|basic|digest|token|aws4-hmac-sha256)\s+)?)[!-~][^"'\r\n]*`), "${1}" + hidden},
 	{regexp.MustCompile(`(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{6,}`), "${1}" + hidden},
 	{regexp.MustCompile(`(?i)([?&;](?:key|sig|signature|sign|code|auth|access_key)=)[^\s&"'<>]+`), "${1}" + hidden},
 	// A name that ends in such a word, and its value, quoted or not.
-	{regexp.MustCompile(`(?i)((?:pass(?:word|wd|phrase)|\bpwd|secret|token|credentials?|cookie|(?:api|access|private|secret|encryption|signing|session|auth)[_.-]?(?:key|id))[a-z0-9_]{0,12}\\?["']?\s*(?:[:=]|=>)\s*)(?:\\?"[!-~][^"\r\n]*"?|'[!-~][^'\r\n]*'?|[!-~][^\s,;&"'<>)}\]]*)`), "${1}" + hidden},
+	{regexp.MustCompile(`(?i)((?:pass(?:word|wd|phrase)|\bpwd|secret|token|credentials?|cookie|(?:api|access|private|secret|encryption|signing|session|auth)[_.-]?(?:key|id))[a-z0-9_]{0,12}\\?["']?\s*(?:=>|[:=])\s*)(?:\\?"(?:\\.|[!-~])(?:\\.|[^"\\\r\n])*"?|'[!-~][^'\r\n]*'?|[!-~][^\s,;&"'<>)}\]]*)`), "${1}" + hidden},
 	{regexp.MustCompile(`((?:密码|口令|密钥|令牌)\s*[:：=]\s*)[!-~][^\s,;&"'<>，。；）)]*`), "${1}" + hidden},
 }
 
