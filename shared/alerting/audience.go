@@ -14,6 +14,9 @@ import (
 // empty: nothing is wrong.
 func (p *Policy) Audience(groups []Group, alertType string) (told []Group, note string) {
 	named := p.Rule(alertType).Groups
+	if _, own := p.Rules[alertType]; !own && slices.Contains(ownAlarms, alertType) {
+		named = nil // what defaults say is meant for alerts of services
+	}
 	if len(named) == 0 {
 		return Audience(groups, p.Fallback, alertType), ""
 	}

@@ -62,13 +62,17 @@ func Placeholder(webhook Secret) bool {
 }
 
 // containerEvents are the types that a subscription to CONTAINER_DOWN includes.
-var containerEvents = []string{"CONTAINER_OOM", "CONTAINER_UNHEALTHY", "CONTAINER_RESTARTING"}
+var containerEvents = []string{ContainerOOM, ContainerUnhealthy, ContainerRestarting, ContainerStopped}
+
+// ownAlarms say that Trade Monitor itself does not see or cannot act: every
+// enabled group is told, whatever types it asks for.
+var ownAlarms = []string{WatchIsDeaf, WatchUnmatched, WatchNotFound}
 
 // Wants tells whether the group asked for this alert type. Spaces and the
 // Chinese comma are tolerated.
 func (g Group) Wants(alertType string) bool {
 	types := splitTypes(g.AlertTypes)
-	if len(types) == 0 {
+	if len(types) == 0 || slices.Contains(ownAlarms, alertType) {
 		return true
 	}
 	for _, t := range types {

@@ -79,5 +79,14 @@ func (p LinePattern) hinted(line []byte) bool {
 	return len(p.hints) == 0
 }
 
-// String is the pattern as people wrote it.
+// String is the pattern for people.
 func (p LinePattern) String() string { return p.text }
+
+// Source is the regular expression that a person wrote; empty for the default
+// pattern, which is more than one.
+func (p LinePattern) Source() string {
+	if p.except != nil {
+		return ""
+	}
+	return p.text
+}

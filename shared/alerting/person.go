@@ -64,7 +64,7 @@ func Settle(a Alert, r Remediation, p *Policy, groups []Group, now time.Time) Ch
 		c.Decision = a.append(d, now)
 		return c
 	}
-	before := a.ActionTaken
+	before, over := a.ActionTaken, !a.Active()
 	a.ActionTaken = clip(r.Describe(p.Language)+p.Language.Pick("：", ": ")+r.Verdict(p.Language, now), MaxActionTaken)
 	if r.Status == Succeeded && a.Active() {
 		a.finish(now)
@@ -75,6 +75,8 @@ func Settle(a Alert, r Remediation, p *Policy, groups []Group, now time.Time) Ch
 		d.Word = Reason{Code: "already_over"} // people were told of the end: that nothing was done is no news
 	case len(audience) == 0:
 		d.Word = p.nobody()
+	case r.Status == Succeeded && over && r.RequestedBy == "":
+		d.Word = Reason{Code: "said_before"} // the symptom's end was told, which is more than that the container stays up
 	case r.Status == Skipped && a.ActionTaken == before:
 		d.Word = Reason{Code: "said_before"}
 	default:

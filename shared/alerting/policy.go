@@ -44,7 +44,8 @@ type Policy struct {
 	Rules       map[string]Rule
 	Default     Rule // for types without a rule
 
-	Logs []LogRule // whose logs are watched
+	Logs       []LogRule              // whose logs are watched
+	Heartbeats []HeartbeatDeclaration // that are expected, beside those that pings declare
 }
 
 // Rule is the policy of one alert type.
@@ -83,9 +84,10 @@ func DefaultPolicy() Policy {
 		Verify:  Verify{Stable: 30 * time.Second, Healthy: 3 * time.Minute},
 		Symptom: 5 * time.Minute, // threshold 3 min + interval 60 s + 60 s
 	}
-	ticker, down := rule, rule
+	ticker, down, ill := rule, rule, rule
 	ticker.Action, ticker.Manual = Restart, Restart
-	down.Manual = Start
+	down.Manual = Start  // it does not run
+	ill.Manual = Restart // it does
 	return Policy{
 		Mode:        Auto,
 		Containers:  []string{"aifuturetrade-async-service"},
@@ -94,8 +96,12 @@ func DefaultPolicy() Policy {
 		IncidentGap: 30 * time.Minute,
 		Repeat:      30 * time.Minute,
 		ChangedWord: 5 * time.Minute,
-		Rules:       map[string]Rule{TickerSyncTimeout: ticker, ContainerDown: down},
-		Default:     rule,
+		Rules: map[string]Rule{
+			TickerSyncTimeout: ticker,
+			ContainerDown:     down, ContainerStopped: down, ContainerOOM: down,
+			ContainerUnhealthy: ill, ContainerRestarting: ill,
+		},
+		Default: rule,
 	}
 }
 

@@ -81,7 +81,8 @@ type Async struct {
 	Container       string
 	Timeout         time.Duration  // without progress
 	CheckInterval   time.Duration  // between two looks
-	LogPattern      *regexp.Regexp // of a line that shows progress; nil: logs are not watched
+	LogPattern      *regexp.Regexp // of a line that shows progress; nil: a ticker's sync line
+	LogOff          bool           // the log is not watched
 	TradeMonitorURL string         // where the service posts; without a slash at the end
 }
 
@@ -200,5 +201,26 @@ func (c Config) Policy() alerting.Policy {
 	ticker := policy.Rules[alerting.TickerSyncTimeout]
 	ticker.Symptom = c.Async.Timeout + c.Async.CheckInterval + time.Minute
 	policy.Rules[alerting.TickerSyncTimeout] = ticker
+	policy.Logs = c.Async.logs()
 	return policy
+}
+
+// logs is the guide's watch.
+func (a Async) logs() []alerting.LogRule {
+	if a.LogOff || a.Container == "" {
+		return nil
+	}
+	return []alerting.LogRule{a.logRule(a.Container)}
+}
+
+// logRule is how a container's log is watched where nothing else is said.
+func (a Async) logRule(container string) alerting.LogRule {
+	progress := alerting.TickerLine()
+	if a.LogPattern != nil {
+		progress = alerting.NewLinePattern(a.LogPattern)
+	}
+	return alerting.LogRule{
+		Container: container, Progress: progress, Timeout: a.Timeout, Interval: a.CheckInterval,
+		AlertType: alerting.TickerSyncTimeout, Severity: alerting.Error,
+	}
 }

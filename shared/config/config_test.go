@@ -262,6 +262,12 @@ func TestPolicyIsTheDefaultWithWhatTheEnvironmentSays(t *testing.T) {
 	want := alerting.DefaultPolicy()
 	assert.Equal(t, "Asia/Shanghai", unset.Location.String())
 	unset.Location = want.Location
+	require.Len(t, unset.Logs, 1, "the guide's watch needs no setting")
+	assert.Equal(t, alerting.LogRule{
+		Container: "aifuturetrade-async-service", Progress: alerting.TickerLine(), Timeout: 3 * time.Minute, Interval: time.Minute,
+		AlertType: alerting.TickerSyncTimeout, Severity: alerting.Error,
+	}, unset.Logs[0])
+	unset.Logs = nil
 	assert.Equal(t, want, unset, "an empty environment is the default policy")
 
 	policy := load(t, env{
@@ -276,6 +282,18 @@ func TestPolicyIsTheDefaultWithWhatTheEnvironmentSays(t *testing.T) {
 	assert.Equal(t, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k", policy.Fallback.Reveal())
 	assert.Equal(t, 75*time.Second, policy.Rule(alerting.TickerSyncTimeout).Symptom, "threshold + interval + 60 s")
 	assert.Equal(t, 5*time.Minute, policy.Rule(alerting.ContainerDown).Symptom)
+}
+
+func TestTheLogThatIsWatchedIsTheEnvironments(t *testing.T) {
+	for _, off := range []string{"off", "OFF"} {
+		assert.Empty(t, load(t, env{"ASYNC_MONITOR_LOG_PATTERN": off}).Policy().Logs)
+	}
+	logs := load(t, env{"ASYNC_MONITOR_LOG_PATTERN": `tick \d+`, "ASYNC_MONITOR_CONTAINER": "gateway", "ASYNC_MONITOR_TICKER_TIMEOUT": "5s", "ASYNC_MONITOR_CHECK_INTERVAL": "1"}).Policy().Logs
+	require.Len(t, logs, 1)
+	assert.Equal(t, "gateway", logs[0].Container)
+	assert.Equal(t, `tick \d+`, logs[0].Progress.String())
+	assert.Equal(t, 5*time.Second, logs[0].Timeout)
+	assert.Equal(t, time.Second, logs[0].Interval)
 }
 
 func TestACancelledContextIsNotMistakenForABadValue(t *testing.T) {

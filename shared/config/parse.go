@@ -224,7 +224,7 @@ func (p *problems) watching(cfg *Config, env environment) {
 	if !containerName.MatchString(env.AsyncContainer) {
 		p.add("ASYNC_MONITOR_CONTAINER", zhContainer, enContainer)
 	}
-	if env.AsyncPattern == "" {
+	if cfg.Async.LogOff = strings.EqualFold(env.AsyncPattern, "off"); cfg.Async.LogOff || env.AsyncPattern == "" {
 		return
 	}
 	pattern, err := regexp.Compile(env.AsyncPattern)

@@ -20,15 +20,27 @@ type PolicyInForce struct {
 	environment map[place]string
 }
 
-// place is where a value stands: a key below types.<name>, or, with an empty
-// name, a key of its own such as "repeat" or "defaults.budget.max".
-type place struct{ alertType, key string }
+// place is where a value stands: a key below types.<name>, or of another
+// section with names of its own, or, with an empty name, a key of its own such
+// as "repeat" or "defaults.budget.max".
+type place struct {
+	alertType, key string
+	section        string // logs or heartbeats; empty: types
+}
 
 func (p place) String() string {
 	if p.alertType == "" {
 		return p.key
 	}
-	return strings.TrimSuffix("types."+legible(p.alertType)+"."+p.key, ".")
+	return strings.TrimSuffix(p.under()+"."+legible(p.alertType)+"."+p.key, ".")
+}
+
+// under is the section of a place that has a name.
+func (p place) under() string {
+	if p.section != "" {
+		return p.section
+	}
+	return "types"
 }
 
 // PolicyProblem is one thing that is wrong with a policy file and how to mend
@@ -108,7 +120,7 @@ func readSmall(name string) ([]byte, error) {
 
 // ParsePolicy is ReadPolicy with the file's content at hand.
 func (c Config) ParsePolicy(file string, content []byte) (PolicyInForce, error) {
-	r := &policyReader{said: map[place]int{}}
+	r := &policyReader{said: map[place]int{}, async: c.Async}
 	in := c.withoutFile()
 	in.File = file
 	if root := r.document(content); root != nil {
@@ -139,8 +151,9 @@ func (c Config) withoutFile() PolicyInForce {
 	if !slices.Equal(in.Policy.Containers, usual.Containers) {
 		in.environment[place{key: "containers"}] = "REMEDIATION_CONTAINERS"
 	}
+	in.environment[place{section: logsSection, alertType: c.Async.Container}] = "ASYNC_MONITOR_*"
 	if in.Policy.Rules[alerting.TickerSyncTimeout].Symptom != usual.Rules[alerting.TickerSyncTimeout].Symptom {
-		in.environment[place{alerting.TickerSyncTimeout, "symptom"}] = "ASYNC_MONITOR_TICKER_TIMEOUT + ASYNC_MONITOR_CHECK_INTERVAL"
+		in.environment[place{alertType: alerting.TickerSyncTimeout, key: "symptom"}] = "ASYNC_MONITOR_TICKER_TIMEOUT + ASYNC_MONITOR_CHECK_INTERVAL"
 	}
 	return in
 }

@@ -23,7 +23,7 @@ func (r *policyReader) contradictions(c Config, in *PolicyInForce) {
 	}
 	found := c.Async.Timeout + c.Async.CheckInterval
 	if line, given := r.lineOf(alerting.TickerSyncTimeout, "symptom"); given && p.Rules[alerting.TickerSyncTimeout].Symptom <= found {
-		r.add(line, place{alerting.TickerSyncTimeout, "symptom"},
+		r.add(line, place{alertType: alerting.TickerSyncTimeout, key: "symptom"},
 			"必须长于 ASYNC_MONITOR_TICKER_TIMEOUT + ASYNC_MONITOR_CHECK_INTERVAL（"+short(found)+"），否则无法发现重启后再次停滞",
 			"must be longer than ASYNC_MONITOR_TICKER_TIMEOUT + ASYNC_MONITOR_CHECK_INTERVAL ("+short(found)+"), or a stall that returns is never noticed")
 	}
@@ -36,7 +36,7 @@ func (r *policyReader) lineOf(alertType string, keys ...string) (line int, given
 		if alertType == "" && slices.Contains(nestedKeys, key) {
 			key = "defaults." + key
 		}
-		if at, ok := r.said[place{alertType, key}]; ok {
+		if at, ok := r.said[place{alertType: alertType, key: key}]; ok {
 			line, given = max(line, at), true
 		}
 	}
@@ -50,7 +50,7 @@ var nestedKeys = []string{"action", "manual", "target", "cooldown", "budget.max"
 // first restart still counts: Max restarts take at least Max cooldowns.
 func (r *policyReader) guards(alertType string, rule alerting.Rule) {
 	g := rule.Guard
-	at := place{alertType, "budget"}
+	at := place{alertType: alertType, key: "budget"}
 	if alertType == "" {
 		at.key = "defaults.budget"
 	}
@@ -82,7 +82,7 @@ func (r *policyReader) doubts(c Config, in *PolicyInForce) {
 		r.reach(name, rule, p)
 		r.idle(name, rule)
 		if line, given := r.lineOf(name, "action"); given && c.Mode == alerting.Off && rule.Action != alerting.NoAction {
-			r.warn(line, place{name, "action"}, "REMEDIATION_MODE=off，不会自动执行", "REMEDIATION_MODE=off: it is not done by itself")
+			r.warn(line, place{alertType: name, key: "action"}, "REMEDIATION_MODE=off，不会自动执行", "REMEDIATION_MODE=off: it is not done by itself")
 		}
 	}
 	r.reach("", p.Default, p)
@@ -93,7 +93,7 @@ func (r *policyReader) doubts(c Config, in *PolicyInForce) {
 	for _, name := range slices.Sorted(maps.Keys(p.Rules)) {
 		line, given := r.lineOf(name, "symptom")
 		if given || gapGiven {
-			r.outlives(max(line, gapLine), place{name, "symptom"}, p.Rules[name].Symptom, p.IncidentGap)
+			r.outlives(max(line, gapLine), place{alertType: name, key: "symptom"}, p.Rules[name].Symptom, p.IncidentGap)
 		}
 	}
 }
@@ -111,7 +111,7 @@ func (r *policyReader) reach(alertType string, rule alerting.Rule, p *alerting.P
 	if containers, said := r.said[place{key: "containers"}]; said && !given {
 		line, given = containers, alertType == "" || rule.Target != "" // the others are told of once, by the defaults
 	}
-	at := place{alertType, "action"}
+	at := place{alertType: alertType, key: "action"}
 	if alertType == "" {
 		at.key = "defaults.action"
 	}
@@ -119,7 +119,7 @@ func (r *policyReader) reach(alertType string, rule alerting.Rule, p *alerting.P
 	switch {
 	case !given || !acts:
 	case rule.Target != "" && !p.Lists(rule.Target):
-		r.warn(line, place{alertType, "target"}, "容器不在允许列表 containers 中：会被拒绝，除非容器带有标签 trade-monitor.restart=true",
+		r.warn(line, place{alertType: alertType, key: "target"}, "容器不在允许列表 containers 中：会被拒绝，除非容器带有标签 trade-monitor.restart=true",
 			"the container is not on the list `containers`: refused, unless it carries the label trade-monitor.restart=true")
 	case rule.Target == "" && len(p.Containers) == 0:
 		r.warn(line, at, "允许列表 containers 为空：会被拒绝，除非容器带有标签 trade-monitor.restart=true",
@@ -138,7 +138,7 @@ func (r *policyReader) idle(alertType string, rule alerting.Rule) {
 	}
 	for _, key := range keys {
 		if line, given := r.lineOf(alertType, key); given {
-			r.warn(line, place{alertType, key}, "没有作用：该类型没有自动处置（action: none）", "has no effect: this type does nothing by itself (action: none)")
+			r.warn(line, place{alertType: alertType, key: key}, "没有作用：该类型没有自动处置（action: none）", "has no effect: this type does nothing by itself (action: none)")
 		}
 	}
 }

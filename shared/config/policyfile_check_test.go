@@ -81,7 +81,8 @@ func TestDoubtsAreWarnedOfAndDoNotRefuse(t *testing.T) {
 		"types: {A: {cooldown: 1m, target: aifuturetrade-async-service}}":                 {"1 types.A.cooldown", "1 types.A.target"},
 		"types: {A: {manual: restart, target: aifuturetrade-async-service, symptom: 1m}}": nil,
 		"types: {A: {manual: restart, cooldown: 1m}}":                                     {"1 types.A.cooldown"},
-		"incidentGap: 4m": {"1 types.CONTAINER_DOWN.symptom", "1 types.TICKER_SYNC_TIMEOUT.symptom"},
+		"incidentGap: 4m": {"1 types.CONTAINER_DOWN.symptom", "1 types.CONTAINER_OOM.symptom", "1 types.CONTAINER_RESTARTING.symptom",
+			"1 types.CONTAINER_STOPPED.symptom", "1 types.CONTAINER_UNHEALTHY.symptom", "1 types.TICKER_SYNC_TIMEOUT.symptom"},
 		"types:\n  A: {action: restart, symptom: 31m}": {"2 types.A.symptom"},
 	} {
 		assert.ElementsMatch(t, want, warnings(parse(t, env{}, text)), text)

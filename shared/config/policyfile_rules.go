@@ -16,7 +16,7 @@ import (
 
 // policy reads the whole document onto the policy of the environment.
 func (r *policyReader) policy(root *yaml.Node, p *alerting.Policy) {
-	var types *yaml.Node
+	var types, logs, heartbeats *yaml.Node
 	r.section(root, place{}, []field{
 		{"incidentGap", r.duration(&p.IncidentGap)},
 		{"repeat", r.duration(&p.Repeat)},
@@ -24,10 +24,18 @@ func (r *policyReader) policy(root *yaml.Node, p *alerting.Policy) {
 		{"containers", r.words(&p.Containers, 500, judge{valid: containerName.MatchString, zh: zhContainer, en: enContainer})},
 		{"defaults", func(v *yaml.Node, at place) { r.rule(v, at, &p.Default) }},
 		{"types", func(v *yaml.Node, _ place) { types = v }},
+		{logsSection, func(v *yaml.Node, _ place) { logs = v }},
+		{heartbeatsSection, func(v *yaml.Node, _ place) { heartbeats = v }},
 	})
 	inherit(p)
 	if types != nil {
 		r.types(types, p)
+	}
+	if logs != nil {
+		r.logs(logs, p)
+	}
+	if heartbeats != nil {
+		r.heartbeats(heartbeats, p)
 	}
 }
 
@@ -225,7 +233,7 @@ func (r *policyReader) words(into *[]string, most int, j judge) func(*yaml.Node,
 		}
 		items := make([]string, 0, len(v.Content))
 		for i, item := range v.Content {
-			nth := place{at.alertType, fmt.Sprintf("%s[%d]", at.key, i)}
+			nth := place{section: at.section, alertType: at.alertType, key: fmt.Sprintf("%s[%d]", at.key, i)}
 			text, ok := r.text(item, nth, j.zh, j.en)
 			switch {
 			case !ok:

@@ -55,7 +55,7 @@ func settings(p *alerting.Policy, types []string) []setting {
 	for _, name := range types {
 		all = append(all, ruleSettings(place{alertType: name}, p.Rule(name))...)
 	}
-	return all
+	return append(all, watchSettings(p)...)
 }
 
 func ruleSettings(at place, rule alerting.Rule) []setting {
@@ -118,11 +118,11 @@ func (in PolicyInForce) YAML() ([]byte, error) {
 	for _, s := range all {
 		path := strings.Split(s.at.key, ".")
 		if s.at.alertType != "" {
-			own := slices.Contains([]string{"action", "manual", "symptom"}, s.at.key)
+			own := s.at.section != "" || slices.Contains([]string{"action", "manual", "symptom"}, s.at.key)
 			if !own && usual[s.at.key] == s.text() {
 				continue
 			}
-			path = append([]string{"types", s.at.alertType}, path...)
+			path = append([]string{s.at.under(), s.at.alertType}, path...)
 		}
 		insert(root, path, s.node(in.origin(s.at)))
 	}
@@ -193,6 +193,12 @@ func (in PolicyInForce) origin(at place) string {
 	}
 	if names, ok := in.environment[at]; ok {
 		return "环境变量 (environment): " + names
+	}
+	if at.section != "" {
+		if names, ok := in.environment[place{section: at.section, alertType: at.alertType}]; ok {
+			return "环境变量 (environment): " + names
+		}
+		return "默认 (default)"
 	}
 	_, builtIn := alerting.DefaultPolicy().Rules[at.alertType]
 	if at.alertType != "" && !(builtIn && slices.Contains([]string{"action", "manual", "symptom"}, at.key)) {

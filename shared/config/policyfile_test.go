@@ -71,6 +71,40 @@ func TestEveryKeyOfThePolicyFileIsRead(t *testing.T) {
 	stuck.Action, stuck.Target, stuck.Labels = alerting.Restart, "gateway", []string{}
 	stuck.Groups, stuck.Mentions = []string{}, []alerting.Mention{{From: alerting.Info, Users: []string{"li.si"}}}
 	assert.Equal(t, stuck, p.Rule("ORDER_STUCK"))
+
+	require.Len(t, p.Logs, 2)
+	assert.Equal(t, alerting.LogRule{
+		Container: "aifuturetrade-async-service", Progress: alerting.TickerLine(), Timeout: 2 * time.Minute, Interval: time.Minute,
+		AlertType: alerting.TickerSyncTimeout, Severity: alerting.Error,
+	}, p.Logs[0])
+	assert.Equal(t, alerting.LogRule{
+		Container: "order.service", Progress: alerting.NewLinePattern(regexp.MustCompile("order (synced|同步)")), Timeout: 90 * time.Second, Interval: 30 * time.Second,
+		AlertType: "ORDER_STUCK", Severity: alerting.Warning, Service: "gateway", Required: true,
+	}, p.Logs[1])
+	hour := time.Hour
+	assert.Equal(t, []alerting.HeartbeatDeclaration{
+		{Name: "gateway", HeartbeatTerms: alerting.HeartbeatTerms{Period: 30 * time.Second, AlertType: "ORDER_STUCK", Service: "gateway"}},
+		{Name: "nightly-backup", HeartbeatTerms: alerting.HeartbeatTerms{Period: 24 * time.Hour, Grace: &hour, Severity: alerting.Critical}},
+	}, p.Heartbeats)
+}
+
+func TestWhatIsWatchedIsCheckedByName(t *testing.T) {
+	places, _ := complaints(t, env{}, `logs:
+  not/a/name: {timeout: 1m}
+  good:
+    pattern: '('
+    timeout: 5
+    type: lower
+    severity: bad
+    every: 1m
+heartbeats:
+  no period: {period: 1m}
+  missing: {grace: 1m}
+  short: {period: 1ms}
+  long: {period: 1m, grace: 9999h, severity: loud}
+`)
+	assert.Equal(t, []string{"2 logs.…", "4 logs.good.pattern", "5 logs.good.timeout", "6 logs.good.type", "7 logs.good.severity", "8 logs.good.every",
+		"10 heartbeats.…", "11 heartbeats.missing.period", "12 heartbeats.short.period", "13 heartbeats.long.severity", "13 heartbeats.long.grace"}, places)
 }
 
 func TestWhatTheFileDoesNotSayStaysAsItWas(t *testing.T) {

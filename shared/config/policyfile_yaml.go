@@ -17,6 +17,7 @@ type policyReader struct {
 	problems []PolicyProblem
 	warnings []PolicyProblem
 	said     map[place]int
+	async    Async // how a log is watched where the file does not say
 }
 
 func (r *policyReader) add(line int, at place, zh, en string) {
@@ -168,7 +169,7 @@ func (p place) below(key string) place {
 	if p.key != "" {
 		key = p.key + "." + key
 	}
-	return place{p.alertType, key}
+	return place{section: p.section, alertType: p.alertType, key: key}
 }
 
 // mapping gives the values of a mapping by their keys, those that known admits.

@@ -2,6 +2,7 @@ package wecom
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -152,11 +153,21 @@ func (w *words) times() string {
 	b.WriteString(w.line("次数", "Count", fmt.Sprint(max(a.Occurrences, 1))))
 	switch {
 	case a.Status == alerting.Resolved && !a.ResolvedAt.IsZero():
-		b.WriteString(w.line("恢复", "Over", w.clock(a.ResolvedAt)))
+		b.WriteString(w.line("恢复", "Over", w.clock(a.ResolvedAt)+w.lasted()))
 	case a.Status == alerting.Acknowledged:
 		b.WriteString(w.line("状态", "Status", w.Language.Pick("已确认", "acknowledged")))
 	}
 	return b.String()
+}
+
+// lasted is how long the incident took.
+func (w *words) lasted() string {
+	a := &w.Alert
+	if a.CreatedAt.IsZero() || !a.ResolvedAt.After(a.CreatedAt) {
+		return ""
+	}
+	took := w.Language.Duration(a.ResolvedAt.Sub(a.CreatedAt))
+	return w.Language.Pick("（历时 "+took+"）", " (after "+took+")")
 }
 
 func (w *words) clock(t time.Time) string {
@@ -243,6 +254,11 @@ func (w *words) remedy() string {
 	return what + w.Language.Pick("，", ", ") + w.verdict()
 }
 
+// handled are the types that have an action for people to ask for.
+var handled = []string{
+	alerting.TickerSyncTimeout, alerting.ContainerDown, alerting.ContainerStopped, alerting.ContainerOOM, alerting.ContainerUnhealthy, alerting.ContainerRestarting,
+}
+
 // next is what a person would ask for: to run the action of an alert that has
 // one, else to say that they care for it.
 func (w *words) next() string {
@@ -252,7 +268,7 @@ func (w *words) next() string {
 		return ""
 	case w.Remediation != nil && w.Remediation.Pending():
 		return ""
-	case w.Remediation != nil, a.Type == alerting.TickerSyncTimeout, a.Type == alerting.ContainerDown:
+	case w.Remediation != nil, slices.Contains(handled, a.Type):
 		return "handle"
 	case a.Status == alerting.Open:
 		return "acknowledge"
