@@ -357,15 +357,17 @@ func TestAReadOfABigLogIsCompleteAndSparing(t *testing.T) {
 // counting is a proxy in front of the engine that counts requests for logs.
 func counting(t *testing.T, requests *atomic.Int64) string {
 	t.Helper()
-	return recording(t, func(r *http.Request) {
+	return recording(t, func(_ http.ResponseWriter, r *http.Request) bool {
 		if strings.HasSuffix(r.URL.Path, "/logs") {
 			requests.Add(1)
 		}
+		return false
 	})
 }
 
-// recording is a proxy in front of the machine's engine that shows each request.
-func recording(t *testing.T, show func(*http.Request)) string {
+// recording is a proxy in front of the machine's engine. It shows each request,
+// and passes on those that are not answered yet.
+func recording(t *testing.T, answered func(http.ResponseWriter, *http.Request) bool) string {
 	t.Helper()
 	forward := &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
@@ -373,8 +375,9 @@ func recording(t *testing.T, show func(*http.Request)) string {
 		FlushInterval: -1,
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		show(r)
-		forward.ServeHTTP(w, r)
+		if !answered(w, r) {
+			forward.ServeHTTP(w, r)
+		}
 	}))
 	t.Cleanup(server.Close)
 	return strings.Replace(server.URL, "http", "tcp", 1)

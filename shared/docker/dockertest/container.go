@@ -23,6 +23,7 @@ type Spec struct {
 	RestartPolicy string        // as in `docker run --restart`
 	Hostname      string
 	Network       string // empty: none
+	Links         []string
 	TTY           bool
 	LogDriver     string            // empty: the engine's default
 	LogOptions    map[string]string // as in `docker run --log-opt`
@@ -93,6 +94,7 @@ func (s Spec) config() map[string]any {
 		"Image": s.Image, "Cmd": s.Args, "Env": s.Env, "Labels": s.Labels, "Tty": s.TTY, "Hostname": s.Hostname,
 		"HostConfig": map[string]any{
 			"NetworkMode":   network,
+			"Links":         s.Links,
 			"RestartPolicy": map[string]any{"Name": s.RestartPolicy},
 			"LogConfig":     map[string]any{"Type": s.LogDriver, "Config": s.LogOptions},
 			"Memory":        s.Memory,
