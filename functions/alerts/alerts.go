@@ -1,5 +1,5 @@
-// Package alerts is the reading side: the list of alerts, one alert's story, and
-// counts; and the WeCom groups that are told of them.
+// Package alerts is the reading side: the list of alerts, one alert's story,
+// counts, and the watches; and the WeCom groups that are told.
 package alerts
 
 import (
@@ -16,6 +16,7 @@ type Store interface {
 	ListAlerts(ctx context.Context, filter alerting.Filter) (alerting.Page, error)
 	Story(ctx context.Context, id int64) (alerting.Story, error)
 	Stats(ctx context.Context) (alerting.Stats, error)
+	Watches(ctx context.Context) ([]alerting.Watch, error)
 	Groups
 }
 
@@ -47,6 +48,7 @@ func (f *Function) Routes() []httpapi.Route {
 		{Method: http.MethodGet, Pattern: "/api/alerts", Scope: httpapi.Read, Handler: f.list},
 		{Method: http.MethodGet, Pattern: "/api/alerts/{id}", Scope: httpapi.Read, Handler: f.show},
 		{Method: http.MethodGet, Pattern: "/api/alerts/stats", Scope: httpapi.Read, Handler: f.stats},
+		{Method: http.MethodGet, Pattern: "/api/watches", Scope: httpapi.Read, Handler: f.watches},
 	}...)
 }
 
@@ -102,4 +104,12 @@ func orEmpty(m map[string]int64) map[string]int64 {
 		return map[string]int64{}
 	}
 	return m
+}
+
+func (f *Function) watches(w http.ResponseWriter, r *http.Request) error {
+	all, err := f.store.Watches(r.Context())
+	if err != nil {
+		return err
+	}
+	return httpapi.WriteData(w, f.views.Watches(all))
 }

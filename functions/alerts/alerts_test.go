@@ -38,6 +38,7 @@ type memory struct {
 	story  alerting.Story
 	stats  alerting.Stats
 	groups []alerting.Group
+	watch  []alerting.Watch
 	err    error
 
 	changes // what no test of reading uses
@@ -55,8 +56,9 @@ func (m *memory) Story(_ context.Context, id int64) (alerting.Story, error) {
 	return m.story, m.err
 }
 
-func (m *memory) Stats(context.Context) (alerting.Stats, error)    { return m.stats, m.err }
-func (m *memory) Groups(context.Context) ([]alerting.Group, error) { return m.groups, m.err }
+func (m *memory) Stats(context.Context) (alerting.Stats, error)     { return m.stats, m.err }
+func (m *memory) Watches(context.Context) ([]alerting.Watch, error) { return m.watch, m.err }
+func (m *memory) Groups(context.Context) ([]alerting.Group, error)  { return m.groups, m.err }
 
 // get asks the function; every exchange is held to the contract.
 func get(t *testing.T, store alerts.Store, path string) (int, string) {
@@ -225,8 +227,26 @@ func TestGroupsHideTheirKeys(t *testing.T) {
 }
 
 func TestADatabaseThatIsAwayIsA503Everywhere(t *testing.T) {
-	for _, path := range []string{"/api/alerts", "/api/alerts/7", "/api/alerts/stats", "/api/alerts/wechat-groups"} {
+	for _, path := range []string{"/api/alerts", "/api/alerts/7", "/api/alerts/stats", "/api/alerts/wechat-groups", "/api/watches"} {
 		status, _ := get(t, &memory{err: alerting.ErrUnavailable}, path)
 		assert.Equal(t, 503, status, path)
 	}
+}
+
+func TestWatchesAreShownAsTheyAre(t *testing.T) {
+	store := &memory{watch: []alerting.Watch{
+		{Kind: alerting.HeartbeatWatch, Name: "backup", State: alerting.WatchLate, Since: noon, AlertType: "HEARTBEAT_DOWN", Service: "backup",
+			LastSeenAt: noon, DeadlineAt: noon.Add(time.Minute), Limit: 90 * time.Second},
+		{Kind: alerting.LogWatch, Name: "async", Host: "engine-1", State: alerting.WatchDeaf, Since: noon, AlertType: "TICKER_SYNC_TIMEOUT", Service: "async",
+			Detail: "日志驱动无法读取 <@all>", FalseAlarms: 2, DeafTimes: 3},
+	}}
+	status, body := get(t, store, "/api/watches")
+	require.Equal(t, 200, status)
+	assert.JSONEq(t, `{"success":true,"data":[
+		{"kind":"heartbeat","name":"backup","host":null,"state":"late","since":"2026-02-25T12:00:00.000+08:00","alertType":"HEARTBEAT_DOWN","service":"backup",
+		 "lastSeenAt":"2026-02-25T12:00:00.000+08:00","deadlineAt":"2026-02-25T12:01:00.000+08:00","limitSeconds":90,"detail":null,"falseAlarms":0,"deafTimes":0},
+		{"kind":"log","name":"async","host":"engine-1","state":"deaf","since":"2026-02-25T12:00:00.000+08:00","alertType":"TICKER_SYNC_TIMEOUT","service":"async",
+		 "lastSeenAt":null,"deadlineAt":null,"limitSeconds":null,"detail":"日志驱动无法读取 <@all>","falseAlarms":2,"deafTimes":3}]}`, body)
+	_, body = get(t, &memory{}, "/api/watches")
+	assert.JSONEq(t, `{"success":true,"data":[]}`, body)
 }

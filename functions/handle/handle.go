@@ -5,10 +5,7 @@ package handle
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"trade-monitor/shared/alerting"
 	"trade-monitor/shared/httpapi"
@@ -92,41 +89,11 @@ func (f *Function) change(w http.ResponseWriter, r *http.Request, change changin
 	return httpapi.Write(w, http.StatusOK, answer{Success: true, Message: message, Data: &view})
 }
 
-// request reads which alert and who. The body may be left out, or name the
-// person: {"by":"张三"}.
+// request reads which alert and who.
 func request(r *http.Request) (id int64, by string, err error) {
 	if id, err = httpapi.PathID(r); err != nil {
 		return 0, "", err
 	}
-	var body struct {
-		By string `json:"by"`
-	}
-	if err := httpapi.ReadOptionalJSON(r, &body); err != nil {
-		return 0, "", err
-	}
-	by, err = person(body.By, httpapi.Caller(r.Context()))
+	by, err = httpapi.Person(r)
 	return id, by, err
-}
-
-const maxName = 50
-
-// person is the name that goes on record and into messages: what the request
-// says, with the token's name beside it, since anybody may say any name.
-func person(said, caller string) (string, error) {
-	said = strings.TrimSpace(said)
-	if said == "" {
-		return caller, nil
-	}
-	if utf8.RuneCountInString(said) > maxName || strings.ContainsFunc(said, notInNames) {
-		return "", httpapi.Invalid("by", "最多 50 个字，只能含文字、数字、空格和 . _ - ' · (at most 50 letters, digits, spaces and these)")
-	}
-	if caller == httpapi.Anonymous {
-		return said, nil
-	}
-	return said + " (" + caller + ")", nil
-}
-
-// notInNames refuses what could mention people or forge a link in a message.
-func notInNames(r rune) bool {
-	return !unicode.In(r, unicode.Letter, unicode.Digit, unicode.Mark) && !strings.ContainsRune(" ._-'·", r)
 }

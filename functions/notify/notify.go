@@ -1,5 +1,7 @@
-// Package notify is the endpoint that takes events:
-// POST /api/events/notify. Its 200 means that the event is committed.
+// Package notify is what services talk to: POST /api/events/notify takes events,
+// and /api/heartbeats/{name} takes signs of life. Their 200 means that what was
+// said is committed. What people do with a heartbeat (pause, resume, delete) is
+// here too, so that all of /api/heartbeats is one function.
 package notify
 
 import (
@@ -19,30 +21,38 @@ import (
 // a request without Idempotency-Key.
 type Store interface {
 	RecordEvent(ctx context.Context, ev alerting.Event, idem *alerting.Idempotency) (alerting.Receipt, error)
+	Heartbeats
 }
 
 // Options is how answers are written.
 type Options struct {
 	Language alerting.Language
 	Location *time.Location
+	// Changed is told of every heartbeat that was pinged or resumed, after the
+	// commit. It must not block. nil: nobody is.
+	Changed func(alerting.Heartbeat)
 }
 
 // Function is the endpoint.
 type Function struct {
-	store Store
-	views httpapi.Views
+	store   Store
+	views   httpapi.Views
+	changed func(alerting.Heartbeat)
 }
 
 // New makes the function over a store.
 func New(store Store, o Options) *Function {
-	return &Function{store: store, views: httpapi.Views{Language: o.Language, Location: o.Location}}
+	if o.Changed == nil {
+		o.Changed = func(alerting.Heartbeat) {}
+	}
+	return &Function{store: store, views: httpapi.Views{Language: o.Language, Location: o.Location}, changed: o.Changed}
 }
 
 // Routes lists what the function answers.
 func (f *Function) Routes() []httpapi.Route {
-	return []httpapi.Route{
+	return append([]httpapi.Route{
 		{Method: http.MethodPost, Pattern: "/api/events/notify", Scope: httpapi.Notify, Handler: f.notify},
-	}
+	}, f.heartbeatRoutes()...)
 }
 
 func (f *Function) notify(w http.ResponseWriter, r *http.Request) error {

@@ -39,6 +39,8 @@ type memory struct {
 	idems   []*alerting.Idempotency
 	receipt alerting.Receipt
 	err     error
+
+	beats
 }
 
 func (m *memory) RecordEvent(_ context.Context, ev alerting.Event, idem *alerting.Idempotency) (alerting.Receipt, error) {
@@ -85,7 +87,13 @@ func (c client) post(body string, headers ...string) (int, string) {
 func TestTheRoutesAreThoseOfTheContract(t *testing.T) {
 	routes := notify.New(nil, notify.Options{}).Routes()
 	assert.Equal(t, contract.Load(t).Operations("notify"), contract.Routes(routes...))
-	assert.Equal(t, httpapi.Notify, routes[0].Scope)
+	for _, r := range routes {
+		want := httpapi.Notify
+		if r.Method == http.MethodDelete || strings.HasSuffix(r.Pattern, "/pause") || strings.HasSuffix(r.Pattern, "/resume") {
+			want = httpapi.Operate
+		}
+		assert.Equal(t, want, r.Scope, "%s %s", r.Method, r.Pattern)
+	}
 }
 
 func TestTheGuidesEventIsAnsweredAsTheGuideSays(t *testing.T) {
@@ -156,7 +164,7 @@ func TestErrorsOfTheStoreHaveTheirStatus(t *testing.T) {
 }
 
 // instant commits at once: what is left is the cost of the edge.
-type instant struct{}
+type instant struct{ *beats }
 
 func (instant) RecordEvent(context.Context, alerting.Event, *alerting.Idempotency) (alerting.Receipt, error) {
 	return told(), nil

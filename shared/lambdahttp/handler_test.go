@@ -198,3 +198,15 @@ func TestOnlyATickStartsAPass(t *testing.T) {
 		assert.ErrorIs(t, pass(t.Context(), json.RawMessage(event)), lambdahttp.ErrEvent)
 	}
 }
+
+func TestAPassThatFailsKeepsNoOther(t *testing.T) {
+	var ran []string
+	fails := errors.New("the robot hangs")
+	pass := func(name string, err error) lambdahttp.Pass {
+		return func(context.Context) error { ran = append(ran, name); return err }
+	}
+	err := lambdahttp.InTurn(pass("judge", fails), pass("deliver", nil))(t.Context())
+	require.ErrorIs(t, err, fails)
+	require.Equal(t, []string{"judge", "deliver"}, ran)
+	require.NoError(t, lambdahttp.InTurn(pass("judge", nil))(t.Context()))
+}

@@ -3,6 +3,7 @@ package lambdahttp
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -39,6 +40,17 @@ func StartScheduled(setup func(log *slog.Logger) (Pass, error)) {
 // Pass is one pass of work. It stops taking up new work when ctx ends and then
 // finishes what is in flight within Margin.
 type Pass func(ctx context.Context) error
+
+// InTurn makes one pass of several. One that fails keeps none of the others.
+func InTurn(passes ...Pass) Pass {
+	return func(ctx context.Context) error {
+		var failed []error
+		for _, pass := range passes {
+			failed = append(failed, pass(ctx))
+		}
+		return errors.Join(failed...)
+	}
+}
 
 // Margin is how long before Lambda's own deadline a pass is asked to end: a
 // message in flight takes 10 s at most, and its verdict has to be stored.

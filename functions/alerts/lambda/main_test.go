@@ -29,6 +29,7 @@ func TestTheBinaryShowsWhatIsOnRecord(t *testing.T) {
 		"show.json":          {`"events":[`, `"trail":[`, `"groupName":"WECHAT_WEBHOOK_URL"`},
 		"stats.json":         {`"byType":{"TICKER_SYNC_TIMEOUT":1}`},
 		"wechat-groups.json": {`{"success":true,"data":[`},
+		"watches.json":       {`{"success":true,"data":[]}`},
 	} {
 		answer := f.HTTP(t, runtimeapitest.Event(t, event))
 		assert.Equal(t, 200, answer.StatusCode, event)

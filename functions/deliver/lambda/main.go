@@ -1,4 +1,4 @@
-// Command lambda delivers on a schedule on AWS Lambda: one pass per tick.
+// Command lambda delivers and judges heartbeats on a schedule on AWS Lambda.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"trade-monitor/shared/delivery"
 	"trade-monitor/shared/lambdahttp"
 	"trade-monitor/shared/store/mysql"
+	"trade-monitor/shared/watch"
 	"trade-monitor/shared/wecom"
 )
 
@@ -33,7 +34,8 @@ func setup(log *slog.Logger) (lambdahttp.Pass, error) {
 		Database: my.Database, TLS: my.TLS, Location: cfg.Location, Policy: cfg.Policy, Log: log})
 	how := wecom.RenderOptions{Language: cfg.Language, Location: cfg.Location, PublicURL: cfg.PublicURL}
 	render := func(b alerting.Brief) string { return wecom.Render(b, how, time.Now()) }
-	loop := delivery.New(db, wecom.New(wecom.Options{AllowedHosts: cfg.AllowedHosts}),
-		delivery.Options{Owner: rand.Text(), Fallback: cfg.Fallback, Render: render, Log: log})
-	return func(ctx context.Context) error { _, err := loop.RunOnce(ctx); return err }, err
+	loop := delivery.New(db, wecom.New(wecom.Options{AllowedHosts: cfg.AllowedHosts}), delivery.Options{Owner: rand.Text(), Fallback: cfg.Fallback, Render: render, Log: log})
+	beats := watch.NewHeartbeats(db, db, watch.HeartbeatsOptions{Language: cfg.Language, Location: cfg.Location, Log: log, Tolerance: 150 * time.Second})
+	judge := func(ctx context.Context) error { _, err := beats.RunOnce(ctx); return err } // first: a robot that hangs must not keep it
+	return lambdahttp.InTurn(judge, func(ctx context.Context) error { _, err := loop.RunOnce(ctx); return err }), err
 }

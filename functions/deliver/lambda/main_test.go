@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"trade-monitor/shared/alerting"
 	"trade-monitor/shared/lambdahttp/runtimeapitest"
 	"trade-monitor/shared/store/storetest"
 	"trade-monitor/shared/wecom/wecomtest"
@@ -36,6 +37,20 @@ func TestATickDeliversWhatIsOwed(t *testing.T) {
 	require.Empty(t, f.Invoke(t, runtimeapitest.Event(t, "schedule.json")).Error, "a tick with nothing to do is fine")
 	robots.ExpectNoMore(t, key, 100*time.Millisecond)
 	assert.NotContains(t, f.Log(), key)
+}
+
+func TestATickJudgesHeartbeatsAndTellsOfThemAtOnce(t *testing.T) {
+	robots := wecomtest.Start(t)
+	db, env := runtimeapitest.Database(t)
+	grace := time.Duration(0)
+	_, err := db.Ping(t.Context(), alerting.HeartbeatPing{Name: "backup", Signal: alerting.SignalOK, HeartbeatTerms: alerting.HeartbeatTerms{Period: time.Second, Grace: &grace}})
+	require.NoError(t, err)
+	f := runtimeapitest.Start(t, runtimeapitest.Build(t), append(env, "WECHAT_WEBHOOK_URL="+robots.Webhook("ops"), "WECHAT_ALLOWED_HOSTS="+robots.Host)...)
+	time.Sleep(1100 * time.Millisecond)
+	require.Empty(t, f.Invoke(t, runtimeapitest.Event(t, "schedule.json")).Error)
+	robots.ExpectWithin(t, time.Second, robots.Key("ops"), "心跳超时：backup")
+	require.Empty(t, f.Invoke(t, runtimeapitest.Event(t, "schedule.json")).Error)
+	robots.ExpectNoMore(t, robots.Key("ops"), 100*time.Millisecond)
 }
 
 func TestOtherEventsAreRefused(t *testing.T) {

@@ -38,6 +38,24 @@ func TestTheBinaryTakesTheGuidesEvent(t *testing.T) {
 	assert.Equal(t, alerting.Open, story.Alert.Status)
 }
 
+func TestTheBinaryTakesHeartbeats(t *testing.T) {
+	db, env := runtimeapitest.Database(t)
+	f := runtimeapitest.Start(t, runtimeapitest.Build(t), env...)
+	assert.Equal(t, 404, f.HTTP(t, runtimeapitest.Event(t, "fail.json")).StatusCode, "nobody declared it yet")
+	for event, want := range map[string]string{"ping.json": `"state":"up"`, "fail.json": `"exitCode":3`, "pause.json": `"state":"paused"`} {
+		if event != "ping.json" {
+			assert.Equal(t, 200, f.HTTP(t, runtimeapitest.Event(t, "ping.json")).StatusCode)
+		}
+		answer := f.HTTP(t, runtimeapitest.Event(t, event))
+		assert.Equal(t, 200, answer.StatusCode, answer.Body)
+		assert.Contains(t, answer.Body, want, event)
+	}
+	all, err := db.Heartbeats(t.Context())
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	assert.Equal(t, 24*time.Hour, all[0].Period)
+}
+
 func TestARepeatedKeyIsAnsweredTheSame(t *testing.T) {
 	_, env := runtimeapitest.Database(t)
 	f := runtimeapitest.Start(t, runtimeapitest.Build(t), env...)

@@ -84,7 +84,8 @@ func TestAnOlderDocumentIsRefused(t *testing.T) {
 
 func TestOperationsByTag(t *testing.T) {
 	c := Load(t)
-	assert.Equal(t, []string{"POST /api/events/notify"}, c.Operations("notify"))
+	assert.Equal(t, []string{"DELETE /api/heartbeats/{name}", "GET /api/heartbeats/{name}", "POST /api/events/notify",
+		"POST /api/heartbeats/{name}", "POST /api/heartbeats/{name}/pause", "POST /api/heartbeats/{name}/resume"}, c.Operations("notify"))
 	assert.Contains(t, c.Operations(), "GET /healthz")
 }
 

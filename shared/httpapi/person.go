@@ -1,0 +1,43 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Person is who asks for what only people do. The body may be left out, or name
+// the person: {"by":"张三"}.
+func Person(r *http.Request) (string, error) {
+	var body struct {
+		By string `json:"by"`
+	}
+	if err := ReadOptionalJSON(r, &body); err != nil {
+		return "", err
+	}
+	return person(body.By, Caller(r.Context()))
+}
+
+const maxPerson = 50
+
+// person is the name that goes on record and into messages: what the request
+// says, with the token's name beside it, since anybody may say any name.
+func person(said, caller string) (string, error) {
+	said = strings.TrimSpace(said)
+	if said == "" {
+		return caller, nil
+	}
+	if utf8.RuneCountInString(said) > maxPerson || strings.ContainsFunc(said, notInNames) {
+		return "", Invalid("by", "最多 50 个字，只能含文字、数字、空格和 . _ - ' · (at most 50 letters, digits, spaces and these)")
+	}
+	if caller == Anonymous {
+		return said, nil
+	}
+	return said + " (" + caller + ")", nil
+}
+
+// notInNames refuses what could mention people or forge a link in a message.
+func notInNames(r rune) bool {
+	return !unicode.In(r, unicode.Letter, unicode.Digit, unicode.Mark) && !strings.ContainsRune(" ._-'·", r)
+}
