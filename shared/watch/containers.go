@@ -58,6 +58,9 @@ const (
 	// containerReplay is how long after a connection events may come that are
 	// older than it.
 	containerReplay = 2 * time.Second
+	// containerAhead is by how much an event may be ahead of the engine's clock
+	// as we reckon it.
+	containerAhead = time.Minute
 	// containerSteady is how long a stream must have lived for its loss to be
 	// no sign of an engine that cannot be used.
 	containerSteady = 5 * time.Second

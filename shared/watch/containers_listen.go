@@ -154,6 +154,9 @@ func (l *containerLink) open(ctx context.Context) error {
 	var err error
 	l.engineNow, err = l.engine.Clock(asked)
 	l.at = l.o.Now()
+	if l.newest.IsZero() {
+		l.newest = l.engineNow // from here on nothing is missed
+	}
 	return err
 }
 
@@ -210,7 +213,7 @@ func (l *containerLink) split(events []containerHeard) (past map[string][]alerti
 	past = map[string][]alerting.ContainerEvent{}
 	for _, ev := range events {
 		switch {
-		case !l.fresh(ev.ContainerEvent):
+		case !l.fresh(ev.ContainerEvent), l.ahead(ev):
 		case l.isPast(ev):
 			past[ev.Name] = append(past[ev.Name], ev.ContainerEvent)
 		default:
@@ -218,6 +221,13 @@ func (l *containerLink) split(events []containerHeard) (past map[string][]alerti
 		}
 	}
 	return past, live
+}
+
+// ahead: its time is yet to come, so that it is from before the engine's clock
+// was set back. What came of it shows the look.
+func (l *containerLink) ahead(ev containerHeard) bool {
+	since := ev.at.Sub(l.at)
+	return since <= containerReplay && ev.At.After(l.engineNow.Add(since+containerAhead))
 }
 
 // isPast: it happened before the connection, so that the look at the container
@@ -270,7 +280,7 @@ func (l *containerLink) follow(ctx context.Context) error {
 
 func (l *containerLink) drain(ctx context.Context) {
 	for _, ev := range l.queue.take() {
-		if !l.fresh(ev.ContainerEvent) {
+		if !l.fresh(ev.ContainerEvent) || l.ahead(ev) {
 			continue
 		}
 		if one := l.find(ev.Name); one != nil && l.isPast(ev) {

@@ -113,9 +113,15 @@ func (o *containerOne) run(ctx context.Context) {
 			}
 			o.due(ctx, item.at) // what should have been judged before it
 			o.handle(ctx, item)
-			o.desk.settle(ctx, o.memory)
+			o.settle(ctx)
 		}
 		o.due(ctx, o.home.o.Now())
+		o.settle(ctx)
+	}
+}
+
+func (o *containerOne) settle(ctx context.Context) {
+	if !o.shown.self { // only this goroutine changes it
 		o.desk.settle(ctx, o.memory)
 	}
 }
@@ -346,7 +352,9 @@ func (o *containerOne) differs(s alerting.ContainerSummary) bool {
 func (o *containerOne) unwanted(listed bool, s alerting.ContainerSummary) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	switch r := o.shown.record; {
+	r := o.shown.record
+	r.Listed = listed
+	switch {
 	case listed || s.Watched:
 		return false
 	case s.Name != "":
