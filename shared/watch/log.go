@@ -119,7 +119,7 @@ func (l *Logs) Run(ctx context.Context) error {
 // host waits for the engine to say its name, under which memories are kept. An
 // engine that is away is nothing to watch yet.
 func (l *Logs) host(ctx context.Context) string {
-	var pause backoff
+	var pause pacing
 	for {
 		host, err := l.o.Host(ctx)
 		if err == nil || ctx.Err() != nil {
@@ -132,7 +132,7 @@ func (l *Logs) host(ctx context.Context) string {
 // load waits for the database: without its memory a watch would take up a
 // silence as new.
 func (l *Logs) load(ctx context.Context, host string) map[string]alerting.WatchMemory {
-	var pause backoff
+	var pause pacing
 	for ctx.Err() == nil {
 		all, err := l.memory.LoadWatches(ctx, host)
 		if err == nil {

@@ -14,8 +14,8 @@ type trouble struct {
 	standing   atomic.Bool // the stream stands
 	unreadable bool        // by its log driver: nothing to wait for
 	failing    time.Time   // since when it could not be heard; zero: it can
-	engineAway backoff
-	reopening  backoff
+	engineAway pacing
+	reopening  pacing
 	opened     time.Time // when the last stream was
 	openAt     time.Time // when the next one may be
 	retryAt    time.Time // of a silence that could not be looked at a second time

@@ -33,7 +33,7 @@ type savedLog struct {
 	memory logMemory
 	state  alerting.WatchState
 	at     time.Time
-	again  backoff
+	again  pacing
 	retry  time.Time
 }
 

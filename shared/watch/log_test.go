@@ -13,7 +13,7 @@ import (
 )
 
 func TestWhileTheLogMovesNothingIsTold(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		logs, stop := w.watching()
 		defer stop()
 		w.ticks(179*time.Second, 24*time.Hour)
@@ -24,7 +24,7 @@ func TestWhileTheLogMovesNothingIsTold(t *testing.T) {
 }
 
 func TestASilenceIsTheGuidesEventAtTheDeadline(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		logs, stop := w.watching()
 		defer stop()
 		w.ticks(time.Second, 10*time.Second)
@@ -60,7 +60,7 @@ func TestASilenceIsTheGuidesEventAtTheDeadline(t *testing.T) {
 }
 
 func TestAServiceThatNeverMatchedIsWarnedOfOnceAndNeverSilent(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		logs, stop := w.watching()
 		w.print("listening on :8080")
 		pass(4*time.Minute - time.Second)
@@ -86,7 +86,7 @@ func TestAServiceThatNeverMatchedIsWarnedOfOnceAndNeverSilent(t *testing.T) {
 }
 
 func TestAStartIsGivenItsGrace(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		_, stop := w.watching()
 		defer stop()
 		w.tick()
@@ -102,7 +102,7 @@ func TestAStartIsGivenItsGrace(t *testing.T) {
 }
 
 func TestALineOfTheRunBeforeIsNoProgressOfThisOne(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		_, stop := w.watching()
 		defer stop()
 		w.tick()
@@ -117,7 +117,7 @@ func TestALineOfTheRunBeforeIsNoProgressOfThisOne(t *testing.T) {
 }
 
 func TestAStoppedContainerSuspendsTheWatch(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		logs, stop := w.watching()
 		defer stop()
 		w.tick()
@@ -142,7 +142,7 @@ func TestAStoppedContainerSuspendsTheWatch(t *testing.T) {
 }
 
 func TestAPausedContainerIsNotSilent(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		logs, stop := w.watching()
 		defer stop()
 		w.tick()
@@ -158,7 +158,7 @@ func TestAPausedContainerIsNotSilent(t *testing.T) {
 
 func TestAContainerThatWasNeverThereIsWarnedOfOnce(t *testing.T) {
 	for _, required := range []bool{true, false} {
-		bubble(t, func(t *testing.T, w *world) {
+		logBubble(t, func(t *testing.T, w *world) {
 			w.c = nil
 			require_ := func(p *alerting.Policy) { p.Logs[0].Required = required }
 			logs, stop := w.watching(require_)
@@ -187,7 +187,7 @@ func TestAContainerThatWasNeverThereIsWarnedOfOnce(t *testing.T) {
 }
 
 func TestAStreamThatIsCutMissesNothing(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		logs, stop := w.watching()
 		defer stop()
 		for range 500 {
@@ -211,7 +211,7 @@ func TestAStreamThatIsCutMissesNothing(t *testing.T) {
 }
 
 func TestADeafStreamIsNotASilentService(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		logs, stop := w.watching()
 		defer stop()
 		w.tick()
@@ -227,7 +227,7 @@ func TestADeafStreamIsNotASilentService(t *testing.T) {
 }
 
 func TestALogThatCannotBeReadIsItsOwnAlarm(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		logs, stop := w.watching()
 		defer stop()
 		w.tick()
@@ -259,7 +259,7 @@ func (noDriver) Error() string {
 func (noDriver) Unreadable() bool { return true }
 
 func TestADriverThatCannotBeReadIsToldAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		w.logErr, w.c.LogDriver = noDriver{}, "none"
 		logs, stop := w.watching()
 		pass(0)
@@ -282,7 +282,7 @@ func TestADriverThatCannotBeReadIsToldAtOnce(t *testing.T) {
 }
 
 func TestAnEngineThatIsAwayIsNoSilence(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		logs, stop := w.watching()
 		defer stop()
 		w.tick()
@@ -302,7 +302,7 @@ func TestAnEngineThatIsAwayIsNoSilence(t *testing.T) {
 func TestTheClockMayBeSet(t *testing.T) {
 	for _, step := range []time.Duration{time.Hour, -time.Hour, 10 * time.Minute, -10 * time.Minute, 3 * time.Second, -3 * time.Second} {
 		t.Run(step.String(), func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world) {
+			logBubble(t, func(t *testing.T, w *world) {
 				logs, stop := w.watching()
 				defer stop()
 				w.ticks(20*time.Second, 2*time.Minute)
@@ -330,7 +330,7 @@ func TestTheClockMayBeSet(t *testing.T) {
 }
 
 func TestOurOwnRestartsNeitherBlindNorAlarm(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		for range 30 {
 			_, stop := w.watching()
 			w.ticks(5*time.Second, 20*time.Second)
@@ -362,7 +362,7 @@ func TestOurOwnRestartsNeitherBlindNorAlarm(t *testing.T) {
 }
 
 func TestACrashBetweenTellingAndRememberingTellsOnce(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		_, stop := w.watching()
 		w.tick()
 		pass(time.Minute)
@@ -381,7 +381,7 @@ func TestACrashBetweenTellingAndRememberingTellsOnce(t *testing.T) {
 }
 
 func TestASilenceFromBeforeOurFirstStartIsSeen(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		w.tick()
 		pass(7 * time.Minute)
 		_, stop := w.watching()
@@ -393,7 +393,7 @@ func TestASilenceFromBeforeOurFirstStartIsSeen(t *testing.T) {
 }
 
 func TestABusyLogHidesNoTick(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		_, stop := w.watching()
 		defer stop()
 		w.tick()
@@ -414,7 +414,7 @@ func TestABusyLogHidesNoTick(t *testing.T) {
 }
 
 func TestWithTheDatabaseAwayTheNewestWordIsKept(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		_, stop := w.watching()
 		defer stop()
 		w.tick()
@@ -438,7 +438,7 @@ func TestWithTheDatabaseAwayTheNewestWordIsKept(t *testing.T) {
 }
 
 func TestARuleThatChangesKeepsWhatIsKnown(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
+	logBubble(t, func(t *testing.T, w *world) {
 		timeout, pattern := 3*time.Minute, "Ticker synced"
 		logs, stop := w.watching(func(p *alerting.Policy) {
 			p.Logs[0].Timeout, p.Logs[0].Progress = timeout, alerting.NewLinePattern(regexp.MustCompile(pattern))

@@ -52,7 +52,7 @@ type logWatch struct {
 	trouble   trouble
 	owed      []owedEvent
 	postAt    time.Time
-	posting   backoff
+	posting   pacing
 	saved     savedLog
 }
 

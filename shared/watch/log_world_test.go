@@ -305,7 +305,7 @@ func only(t *testing.T, logs *Logs) alerting.Watch {
 }
 
 // bubble runs a test with a world of its own; the watches must not outlive it.
-func bubble(t *testing.T, test func(t *testing.T, w *world)) {
+func logBubble(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { test(t, newWorld(t)) })
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// span is from where to where a backoff doubles.
+// span is from where to where a pacing doubles.
 type span struct{ from, to time.Duration }
 
 var (
@@ -13,18 +13,18 @@ var (
 	slowly  = span{500 * time.Millisecond, 10 * time.Second} // an engine or a database that is away
 )
 
-// backoff is how long to wait after the n-th failure in a row; its zero value
+// pacing is how long to wait after the n-th failure in a row; its zero value
 // has seen none.
-type backoff struct{ last time.Duration }
+type pacing struct{ last time.Duration }
 
 // next is the wait after one more failure.
-func (b *backoff) next(s span) time.Duration {
+func (b *pacing) next(s span) time.Duration {
 	b.last = min(max(2*b.last, s.from), s.to)
 	return b.last
 }
 
 // wait waits for it, or until ctx ends.
-func (b *backoff) wait(ctx context.Context, s span) {
+func (b *pacing) wait(ctx context.Context, s span) {
 	timer := time.NewTimer(b.next(s))
 	defer timer.Stop()
 	select {
@@ -33,4 +33,15 @@ func (b *backoff) wait(ctx context.Context, s span) {
 	}
 }
 
-func (b *backoff) reset() { b.last = 0 }
+func (b *pacing) reset() { b.last = 0 }
+
+// backoff doubles from 1 s to 10 s while there are errors.
+func backoff(last time.Duration, err error) time.Duration {
+	switch {
+	case err == nil:
+		return 0
+	case last == 0:
+		return time.Second
+	}
+	return min(2*last, 10*time.Second)
+}
