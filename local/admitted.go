@@ -19,6 +19,7 @@ type admitted struct {
 	mu       sync.Mutex
 	base     alerting.Policy
 	labelled []string
+	changed  func() // after each change; nil: nobody is told
 }
 
 func newAdmitted(base alerting.Policy) *admitted {
@@ -29,6 +30,13 @@ func newAdmitted(base alerting.Policy) *admitted {
 
 // policy is what decisions are made by.
 func (a *admitted) policy() alerting.Policy { return *a.current.Load() }
+
+// onChange has f called after every change of the policy. f must not block.
+func (a *admitted) onChange(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.changed = f
+}
 
 // configure replaces the configured policy.
 func (a *admitted) configure(base alerting.Policy) {
@@ -51,6 +59,9 @@ func (a *admitted) combine() {
 	slices.Sort(next.Containers)
 	next.Containers = slices.Compact(next.Containers)
 	a.current.Store(&next)
+	if a.changed != nil {
+		a.changed()
+	}
 }
 
 // labels tells which containers carry trade-monitor.restart=true.

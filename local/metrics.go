@@ -72,8 +72,8 @@ type record interface {
 }
 
 // watch registers the gauges that are read when they are scraped.
-func (m *metrics) watch(db record, l *loops) {
-	m.registry.MustRegister(&gauges{
+func (m *metrics) watch(db record, l *loops, w watching) {
+	m.registry.MustRegister(&watchGauges{watching: w}, &gauges{
 		db: db, loops: l,
 		pending: prometheus.NewDesc("trade_monitor_notifications_pending", "Words owed and not yet delivered, by group id (0: WECHAT_WEBHOOK_URL).", []string{"group"}, nil),
 		alerts:  prometheus.NewDesc("trade_monitor_alerts", "Alerts on record, by status.", []string{"status"}, nil),

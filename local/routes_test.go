@@ -11,6 +11,6 @@ import (
 )
 
 func TestTheServiceAnswersWhatTheContractSays(t *testing.T) {
-	all := routes(config.Config{}, database{}, health{}, newMetrics(), alerts.Robots{})
+	all := routes(config.Config{}, database{}, health{}, newMetrics(), alerts.Robots{}, &watches{})
 	require.ElementsMatch(t, contract.Load(t).Operations(), contract.Routes(all...))
 }

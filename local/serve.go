@@ -33,6 +33,7 @@ type service struct {
 	engine  *docker.Engine
 	journal *journal
 	policy  *admitted
+	watches *watches
 	loops   *loops
 	server  *http.Server
 
@@ -113,7 +114,8 @@ func (s *service) assemble(ctx context.Context) error {
 	words := s.delivery(policy, client)
 	remedies := remedy.New(s.db, engine, engine, remedy.Options{Owner: s.owner, Policy: policy.policy, Log: s.log, Poll: s.db.poll})
 	wakes.words, wakes.remedies = words.Wake, remedies.Wake
-	s.loops = newLoops(s.log,
+	s.watches = newWatches(s, engine)
+	s.loops = newLoops(s.log, append(s.watches.loops(),
 		loop{"delivery", words.Run},
 		loop{"remedy", remedies.Run},
 		loop{"labels", func(ctx context.Context) error { return policy.follow(ctx, engine, s.log) }},
@@ -122,8 +124,8 @@ func (s *service) assemble(ctx context.Context) error {
 		loop{"recount", paced(s.log, "recount", s.db.Recount)},
 		loop{"forget", repeat(time.Hour, s.log, "forget", s.db.ForgetAnswers)},
 		loop{"retention", repeat(time.Hour, s.log, "retention", s.forgetOldAlerts)},
-	)
-	metrics.watch(s.db, s.loops)
+	)...)
+	metrics.watch(s.db, s.loops, s.watches)
 	metrics.registry.MustRegister(file)
 	h := health{loops: s.loops, db: s.db, policy: file}
 	if s.cfg.Mode != alerting.Off {

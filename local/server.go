@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"trade-monitor/functions/alerts"
-	"trade-monitor/shared/config"
 	"trade-monitor/shared/httpapi"
 )
 
@@ -28,7 +27,7 @@ const (
 
 // listenTo makes the server.
 func (s *service) listenTo(h health, m *metrics, r alerts.Robots) error {
-	handler, err := handler(s.cfg, s.db, h, m, r, s.log)
+	handler, err := s.handler(h, m, r)
 	if err != nil {
 		return errors.Join(err, s.close())
 	}
@@ -45,14 +44,14 @@ func (s *service) listenTo(h health, m *metrics, r alerts.Robots) error {
 	return nil
 }
 
-func handler(cfg config.Config, db database, h health, m *metrics, r alerts.Robots, log *slog.Logger) (http.Handler, error) {
-	auth, err := httpapi.NewAuth(cfg.Tokens, cfg.Anonymous)
+func (s *service) handler(h health, m *metrics, r alerts.Robots) (http.Handler, error) {
+	auth, err := httpapi.NewAuth(s.cfg.Tokens, s.cfg.Anonymous)
 	if err != nil {
 		return nil, err
 	}
 	return httpapi.Mount(httpapi.Options{
-		Log: log, Auth: auth, Observe: m.request, Admission: httpapi.NewAdmission(), Proxies: cfg.TrustedProxies,
-	}, slices.Concat(untilPrepared(h.loops, routes(cfg, db, h, m, r)), pages())...), nil
+		Log: s.log, Auth: auth, Observe: m.request, Admission: httpapi.NewAdmission(), Proxies: s.cfg.TrustedProxies,
+	}, slices.Concat(untilPrepared(h.loops, routes(s.cfg, s.db, h, m, r, s.watches)), pages())...), nil
 }
 
 // listen opens the port.

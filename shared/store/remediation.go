@@ -174,6 +174,26 @@ func (s *Store) recheckOne(ctx context.Context, id int64) error {
 	})
 }
 
+// orderedLately is how long after its order a restart of ours still explains how
+// a container is.
+const orderedLately = 10 * time.Minute
+
+// Ordered tells whether a remediation has its hands on the container, or had
+// them lately: that it stopped was then our doing.
+func (s *Store) Ordered(ctx context.Context, container string) (bool, error) {
+	now, err := s.clock(ctx)
+	if err != nil {
+		return false, err
+	}
+	var n int
+	err = s.reader.QueryRowContext(ctx, "SELECT COUNT(*) FROM alert_remediations WHERE container = ? AND ordered_us IS NOT NULL AND (status IN ('RUNNING', 'VERIFYING') OR ordered_us >= ?)",
+		container, now.Add(-orderedLately).UnixMicro()).Scan(&n)
+	if err != nil {
+		return false, s.dialect.wrap(fmt.Errorf("look for orders: %w", err))
+	}
+	return n > 0, nil
+}
+
 func (t *tx) ledger(ctx context.Context, container string) (alerting.Ledger, error) {
 	ledgers, err := t.ledgers(ctx, []string{container})
 	if err != nil || ledgers[container] == nil {

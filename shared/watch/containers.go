@@ -43,6 +43,7 @@ type ContainerOptions struct {
 	Policy func() alerting.Policy // what is in force now: the list, the language, the clock; required
 	Host   string                 // the engine's id; empty: it is asked
 	Orders ContainerOrders        // nil: whose order it was is not known
+	Seen   func(container string) // told of each event's container, and of "" when the stream stands anew; must not block. nil: nobody is
 	Log    *slog.Logger           // nil: nothing is logged
 	Now    func() time.Time       // nil: time.Now; with a monotonic reading
 	Rules  alerting.ContainerRules
@@ -117,6 +118,9 @@ func NewContainers(engine ContainerEngine, recorder Recorder, memory Memory, o C
 	}
 	if o.Deaf == 0 {
 		o.Deaf = 2 * time.Minute
+	}
+	if o.Seen == nil {
+		o.Seen = func(string) {}
 	}
 	c := &Containers{
 		engine: engine, recorder: recorder, memory: memory, o: o,

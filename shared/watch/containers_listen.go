@@ -74,6 +74,7 @@ func (c *Containers) listen(ctx context.Context) error {
 		return err
 	}
 	c.deaf.tell(true)
+	c.o.Seen("")
 	if c.complain {
 		c.complain = false
 		c.o.Log.Info("容器事件已恢复 (container events are back)")
@@ -135,6 +136,7 @@ func (l *containerLink) open(ctx context.Context) error {
 	go func() {
 		err := l.engine.Subscribe(ctx, l.newest, sync.OnceFunc(func() { close(ready) }), func(ev alerting.ContainerEvent) {
 			l.queue.put(containerHeard{ev, l.o.Now()})
+			l.o.Seen(ev.Name)
 		})
 		if err == nil {
 			err = errContainerStream

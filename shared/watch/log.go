@@ -50,6 +50,7 @@ type Logs struct {
 	memory   Memory
 	o        LogOptions
 	changed  chan struct{}
+	began    time.Time
 
 	mu      sync.Mutex
 	running map[string]*runningLog
@@ -71,7 +72,7 @@ func NewLogs(engine LogEngine, recorder Recorder, memory Memory, o LogOptions) *
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Logs{engine: engine, recorder: recorder, memory: memory, o: o, changed: make(chan struct{}, 1), running: map[string]*runningLog{}}
+	return &Logs{engine: engine, recorder: recorder, memory: memory, o: o, changed: make(chan struct{}, 1), began: o.Now(), running: map[string]*runningLog{}}
 }
 
 // Changed tells that the policy may have changed. It never blocks.
@@ -201,13 +202,24 @@ func ruleText(r alerting.LogRule) string {
 	return strings.Join([]string{r.Progress.String(), r.Timeout.String(), r.Interval.String(), r.AlertType, string(r.Severity), r.Service}, "\x00")
 }
 
-// Watches is how the log watches are now, by name.
+// Watches is how the log watches are now, by name. Before the engine was
+// reached none can hear.
 func (l *Logs) Watches() []alerting.Watch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var all []alerting.Watch
-	for _, name := range slices.Sorted(maps.Keys(l.running)) {
-		all = append(all, l.running[name].watch())
+	policy := l.o.Policy()
+	for _, rule := range policy.Logs {
+		if w := l.running[rule.Container]; w != nil {
+			all = append(all, w.watch())
+			continue
+		}
+		all = append(all, alerting.Watch{
+			Kind: alerting.LogWatch, Name: rule.Container, State: alerting.WatchDeaf, Since: l.began,
+			AlertType: rule.AlertType, Service: rule.ServiceName(), Limit: rule.Timeout,
+			Detail: policy.Language.Pick("Docker 不可达", "Docker cannot be reached"),
+		})
 	}
+	slices.SortFunc(all, func(a, b alerting.Watch) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
