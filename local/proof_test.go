@@ -111,3 +111,9 @@ func (s *runningService) typesOf(service string) string {
 	}
 	return strings.Join(types, " ")
 }
+
+// number writes an id of the API.
+func number(id any) string {
+	n, _ := id.(float64)
+	return strconv.FormatInt(int64(n), 10)
+}
