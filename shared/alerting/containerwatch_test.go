@@ -181,6 +181,8 @@ func TestContainerWatch(t *testing.T) {
 		"a crash, heard twice":          {"start +1h die=1 again", "DOWN", WatchDown},
 		"an end with code 0 is an end":  {"start +1h die=0", "DOWN", WatchDown},
 		"a crash of one never seen":     {"die=1", "DOWN", WatchDown},
+		"its first word: sick":          {"sick", "UNHEALTHY", WatchUnhealthy},
+		"its first word: an order":      {"kill=15 die=0 +1m", "", WatchStopped},
 		"out of order: start after die": {"die=1 start +10s", "DOWN -DOWN", WatchUp},
 
 		"back, and not yet for long":      {"start +1h crash=1 start +9s", "DOWN", WatchDown},

@@ -16,6 +16,9 @@ const (
 	containerGlance = 300 * time.Millisecond
 	// containerTail is how many lines of its log are told.
 	containerTail = 10
+	// containerEarly is by how much a program's first line may be older than its
+	// start, which the engine notes when it is under way.
+	containerEarly = time.Second
 	// containerLooks is how often a look that fails is tried.
 	containerLooks = 5
 )
@@ -220,8 +223,12 @@ func (o *containerOne) glance(ctx context.Context, ev alerting.ContainerEvent, i
 // the same.
 func (o *containerOne) lines(ctx context.Context, c *alerting.Container) []string {
 	since := o.rec.StartedAt
-	if since.IsZero() {
+	if since.IsZero() || !c.Running || c.Restarting { // else c may show the run after
 		since = c.StartedAt
+	}
+	since = since.Add(-containerEarly)
+	if before := o.rec.Ended; before != nil && before.At.After(since) {
+		since = before.At // what the run before wrote says nothing of this one
 	}
 	lines, err := o.home.engine.LastLines(ctx, *c, since, containerTail)
 	if err != nil {
