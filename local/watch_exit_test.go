@@ -41,7 +41,7 @@ func (s *runningService) isUp(containers ...*dockertest.Container) {
 func (s *runningService) tellOnly(robots *wecomtest.Server, name string) string {
 	s.t.Helper()
 	for _, group := range objects(s.get("/api/alerts/wechat-groups").fields, "data") {
-		r, err := s.do(http.MethodDelete, fmt.Sprintf("/api/alerts/wechat-groups/%.0f", group["id"]), "", "")
+		r, err := s.do(http.MethodDelete, "/api/alerts/wechat-groups/"+idOf(group), "", "")
 		require.NoError(s.t, err)
 		require.Equal(s.t, http.StatusOK, r.status, r.text)
 	}
@@ -61,8 +61,8 @@ func TestWatchTellsOfAnExitWithinASecond(t *testing.T) {
 	robots := wecomtest.Start(t)
 	s := launchOn(t, engine.Host, robots)
 	const perRobot = 5
-	var stored, told spread
-	for round := range shortOr(10, 50) / perRobot {
+	var stored, told []time.Duration
+	for round := range either(10, 50) / perRobot {
 		key := s.tellOnly(robots, fmt.Sprintf("round-%d", round))
 		var all []*dockertest.Container
 		for range perRobot {
@@ -73,18 +73,18 @@ func TestWatchTellsOfAnExitWithinASecond(t *testing.T) {
 			time.Sleep(200 * time.Millisecond) // the last one's message is settled
 			exit := c.Crash(syscall.SIGKILL)
 			message := robots.ExpectWithin(t, 10*time.Second, key, c.Name, "退出码 137（SIGKILL）")
-			alerts := s.alertsOf(c.Name)
+			alerts := s.alarms(c.Name)
 			require.Len(t, alerts, 1)
 			require.Equal(t, "CONTAINER_DOWN", alerts[0]["alertType"])
-			stored = append(stored, instant(t, alerts[0], "createdAt").Sub(exit))
+			stored = append(stored, at(t, alerts[0], "createdAt").Sub(exit))
 			told = append(told, message.At.Sub(exit))
 		}
 		for _, c := range all {
 			c.Remove()
 		}
 	}
-	figures(t, "exit of a container → alert stored", "%s", stored)
-	figures(t, "exit of a container → message at the robot", "%s", told)
-	assert.LessOrEqual(t, stored.p(.5), shortOr(500*time.Millisecond, 250*time.Millisecond))
-	assert.LessOrEqual(t, told.p(1), shortOr(3*time.Second, time.Second))
+	t.Logf("figures: exit of a container → alert stored: %s", spread(stored))
+	t.Logf("figures: exit of a container → message at the robot: %s", spread(told))
+	assert.LessOrEqual(t, quantile(stored, 0.5), either(500*time.Millisecond, 250*time.Millisecond)) // others work beside the short form
+	assert.LessOrEqual(t, quantile(told, 1), either(3*time.Second, time.Second))
 }

@@ -32,7 +32,7 @@ func (s *runningService) toldOnce(containers []*dockertest.Container) {
 	}
 	time.Sleep(2 * time.Second)
 	for _, c := range containers {
-		alerts := s.alertsOf(c.Name)
+		alerts := s.alarms(c.Name)
 		require.Len(s.t, alerts, 1, c.Name)
 		assert.Equal(s.t, "CONTAINER_DOWN", alerts[0]["alertType"])
 		assert.EqualValues(s.t, 1, alerts[0]["occurrences"], "told twice: %s", c.Name)
@@ -47,7 +47,7 @@ func TestWatchTellsACrashOnceWhenItIsKilledItself(t *testing.T) {
 	engine := dockertest.PrivateEngine(t)
 	robots := wecomtest.Start(t)
 	s := launchOn(t, engine.Host, robots)
-	all := crew(t, engine, shortOr(6, 30), dockertest.Spec{Name: "crash"})
+	all := crew(t, engine, either(6, 30), dockertest.Spec{Name: "crash"})
 	s.isUp(all...)
 	for i, c := range all {
 		if i == 0 { // it is away before
@@ -70,7 +70,7 @@ func TestWatchTellsACrashOnceWhenItIsKilledItself(t *testing.T) {
 		doubled += said - 1
 	}
 	assert.LessOrEqual(t, doubled, len(all), "a kill can double the one message in flight")
-	figures(t, "crashes while Trade Monitor is killed", "n=%d missed=0 recorded-twice=0 messages-doubled=%d", len(all), doubled)
+	t.Logf("figures: crashes while Trade Monitor is killed: n=%d missed=0 recorded-twice=0 messages-doubled=%d", len(all), doubled)
 }
 
 // dockerd is restarted under containers that it starts again: that is no
@@ -91,7 +91,7 @@ func TestWatchIsNotAlarmedByARestartOfDocker(t *testing.T) {
 		in.service.isUp(in.containers...)
 		all = append(all, in)
 	}
-	rounds := shortOr(1, 5)
+	rounds := either(1, 5)
 	for range rounds {
 		for _, in := range all {
 			in.engine.Restart()
@@ -110,7 +110,7 @@ func TestWatchIsNotAlarmedByARestartOfDocker(t *testing.T) {
 		assert.EqualValues(t, 0, in.service.get("/api/alerts").number("total"), "an alarm")
 	}
 	robots.ExpectNoMore(t, robots.Key("ops"), 0)
-	figures(t, "restarts of dockerd", "n=%d containers=%d false-alarms=0", rounds*len(all), 3*len(all))
+	t.Logf("figures: restarts of dockerd: n=%d containers=%d false-alarms=0", rounds*len(all), 3*len(all))
 }
 
 // The stream of events is cut again and again, also just before and after a
@@ -121,7 +121,7 @@ func TestWatchMissesNoCrashWhereTheStreamIsCut(t *testing.T) {
 	robots := wecomtest.Start(t)
 	proxy := dockertest.NewProxy(t, engine.Engine)
 	s := launchOn(t, proxy.Host, robots)
-	all := crew(t, engine, shortOr(8, 40), dockertest.Spec{Name: "cut"})
+	all := crew(t, engine, either(8, 40), dockertest.Spec{Name: "cut"})
 	s.isUp(all...)
 	proxy.CutEvery(500 * time.Millisecond)
 	for i, c := range all {
@@ -145,5 +145,5 @@ func TestWatchMissesNoCrashWhereTheStreamIsCut(t *testing.T) {
 		time.Sleep(300 * time.Millisecond)
 	}
 	s.toldOnce(all)
-	figures(t, "crashes while the stream is cut", "n=%d missed=0 told-twice=0", len(all))
+	t.Logf("figures: crashes while the stream is cut: n=%d missed=0 told-twice=0", len(all))
 }

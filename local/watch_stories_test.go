@@ -82,7 +82,7 @@ func TestWatchTellsEveryStoryOfAContainer(t *testing.T) {
 	assert.Len(t, back, 2)
 	assert.Equal(t, "up", s.watchOf("container", killed.Name)["state"])
 	assert.Equal(t, "CONTAINER_DOWN", s.typesOf(exits.Name))
-	assert.EqualValues(t, 2, s.alertsOf(exits.Name)[0]["occurrences"])
+	assert.EqualValues(t, 2, s.alarms(exits.Name)[0]["occurrences"])
 	assert.Equal(t, "CONTAINER_OOM", s.typesOf(hungry.Name), "it does not run")
 	assert.Len(t, saidOf(robots, "ops", hungry.Name), 1)
 }
@@ -101,7 +101,7 @@ func TestWatchNeverStartsWhatAPersonStopped(t *testing.T) {
 	s.isUp(stopped, killed, crashed)
 
 	byPerson := []*dockertest.Container{stopped, killed}
-	at := time.Now()
+	began := time.Now()
 	stopped.Stop()
 	killed.Kill("KILL")
 	crashed.Crash(syscall.SIGKILL)
@@ -119,15 +119,15 @@ func TestWatchNeverStartsWhatAPersonStopped(t *testing.T) {
 	}
 	remains(5*time.Second, "")
 	if proofLong() {
-		var took spread
+		var took []time.Duration
 		for _, c := range byPerson {
 			await(t, 3*time.Minute, "told", func() bool { return s.typesOf(c.Name) != "" })
 			s.told(robots, c.Name, "CONTAINER_STOPPED", "被人为停止", "不会自动启动它")
-			took = append(took, instant(t, s.alertsOf(c.Name)[0], "createdAt").Sub(at))
+			took = append(took, at(t, s.alarms(c.Name)[0], "createdAt").Sub(began))
 		}
-		figures(t, "stop by a person → alert", "%s", took)
-		require.GreaterOrEqual(t, took.p(0), 2*time.Minute)
-		require.LessOrEqual(t, took.p(1), 2*time.Minute+5*time.Second)
+		t.Logf("figures: stop by a person → alert: %s", spread(took))
+		require.GreaterOrEqual(t, quantile(took, 0), 2*time.Minute)
+		require.LessOrEqual(t, quantile(took, 1), 2*time.Minute+5*time.Second)
 		remains(30*time.Second, "CONTAINER_STOPPED")
 		stopped.Start()
 		s.told(robots, stopped.Name, "CONTAINER_STOPPED-", "已恢复")
@@ -159,7 +159,7 @@ func TestWatchIsNotAlarmedByOurOwnRestarts(t *testing.T) {
 	}
 	handle := func(c *dockertest.Container) {
 		t.Helper()
-		path := "/api/alerts/" + number(s.alertsOf(c.Name)[0]["id"]) + "/handle"
+		path := "/api/alerts/" + idOf(s.alarms(c.Name)[0]) + "/handle"
 		var last reply
 		await(t, 15*time.Second, "the one before has ended", func() bool {
 			last = s.post(path, "{}")

@@ -38,6 +38,23 @@ func bare(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(bareAnswer{Success: true, AlertID: 1, Message: "ok"})
 }
 
+// bareHeartbeat is what a server of heartbeats must do at least: read the
+// request and say in JSON that it was read.
+type bareHeartbeat struct {
+	Name   string `json:"name"`
+	Period string `json:"period"`
+	State  string `json:"state"`
+}
+
+func barePing(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(struct {
+		Success bool          `json:"success"`
+		Data    bareHeartbeat `json:"data"`
+	}{true, bareHeartbeat{r.PathValue("name"), q.Get("period"), "up"}})
+}
+
 // serveBare serves until ctx ends, and says where in the words that the
 // service uses.
 func serveBare(ctx context.Context, stdout io.Writer) error {
@@ -45,7 +62,10 @@ func serveBare(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: http.HandlerFunc(bare)}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", bare)
+	mux.HandleFunc("GET /api/heartbeats/{name}", barePing)
+	server := &http.Server{Handler: mux}
 	ended := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer ended()
 	fmt.Fprintf(stdout, "http://%s\n", listener.Addr())

@@ -46,6 +46,7 @@ func TestTheBenchTakesEveryFigure(t *testing.T) {
 	for _, name := range []string{
 		"distinct alerts), SQLite", "repeating alert), SQLite", "distinct alerts), MariaDB", "repeating alert), MariaDB",
 		"accepted → at the robot", "memory when idle", "most under this load", "1000 : 100", "size of the program",
+		"1,000 heartbeats a second", "1,000 heartbeats every 60 s",
 	} {
 		assert.Contains(t, text.String(), name)
 	}

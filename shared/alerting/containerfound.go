@@ -15,12 +15,30 @@ type ContainerFinding struct {
 // came to be, as far as the engine remembers them.
 func (k ContainerRules) Found(r ContainerRecord, f ContainerFinding, now time.Time) (ContainerRecord, []ContainerNotice) {
 	s := k.step(r, now)
+	wasBlind := s.Blind
+	s.Blind = false
+	s.found(f)
+	if wasBlind && (s.Pending == DoubtStopped || s.Pending == DoubtMissing) {
+		// Perhaps it was the engine that went, and is about to start it.
+		s.JudgeAt = later(s.JudgeAt, now.Add(k.Reconnect))
+	}
+	return s.done()
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func (s *containerStep) found(f ContainerFinding) {
 	past := s.recall(f)
 	c := f.Container
 	switch {
 	case c == nil:
 		s.foundNone(past)
-		return s.done()
+		return
 	case c.ID != s.ID && s.Known:
 		past = containerPast{}
 		s.adopt(c.ID)
@@ -42,7 +60,6 @@ func (k ContainerRules) Found(r ContainerRecord, f ContainerFinding, now time.Ti
 	if c.Restarting && c.RestartCount >= s.rules.Deaths && !s.open(ContainerRestarting) {
 		s.foundLoop(f)
 	}
-	return s.done()
 }
 
 // containerPast is what the remembered events tell of the time that was missed.
@@ -84,17 +101,24 @@ func (s *containerStep) recallOf(past *containerPast, f ContainerFinding) {
 			}
 			s.OrderAt, s.SignalAt = time.Time{}, time.Time{}
 		case ContainerWasStop:
-			if past.last != nil {
-				past.ordered = true
-				if past.fell == past.last {
-					past.fell = nil
-				}
-			}
+			s.pastStop(past)
 		case ContainerStarted:
 			s.pastFall(past)
 			past.last, past.ordered = nil, false
 			s.OrderAt, s.SignalAt = time.Time{}, time.Time{}
 		}
+	}
+}
+
+// pastStop: the death before it was ordered, whatever the signal.
+func (s *containerStep) pastStop(past *containerPast) {
+	if past.last == nil && (s.Pending == DoubtOrdered || s.Pending == DoubtMissing) {
+		s.await(DoubtStopped, s.rules.Stopped)
+		return
+	}
+	past.ordered = true
+	if past.fell == past.last {
+		past.fell = nil
 	}
 }
 
@@ -183,7 +207,7 @@ func (s *containerStep) foundDown(f ContainerFinding, past containerPast) {
 	case past.last != nil && past.ordered:
 		s.foundEnded(f)
 		s.Ended.ExitCode = past.last.ExitCode
-		s.await(DoubtStopped, max(s.ours(past.last.At, f).Add(s.rules.Stopped).Sub(s.now), s.rules.Reconnect))
+		s.await(DoubtStopped, s.ours(past.last.At, f).Add(s.rules.Stopped).Sub(s.now))
 	case past.last != nil:
 		s.foundEnded(f)
 		s.Ended.OOM = s.wasOOM(*past.last, f.Container.OOMKilled)

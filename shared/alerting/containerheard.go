@@ -23,6 +23,10 @@ const (
 // after the death tells.
 var noOrders = []int{0, 1, 10, 12, 17, 18, 19, 20, 21, 22, 23, 28}
 
+// aliveActions are what happens to containers that run only: the first word of
+// one may be any of them.
+var aliveActions = []ContainerAction{ContainerKilled, ContainerOOMed, ContainerHealth, ContainerPaused, ContainerUnpaused}
+
 // Looks tells what is to be looked at before an event is judged.
 func (k ContainerRules) Looks(r ContainerRecord, ev ContainerEvent, now time.Time) (inspect, lines bool) {
 	switch ev.Action {
@@ -68,6 +72,7 @@ func (s *containerStep) hear(ev ContainerEvent, seen ContainerSight) {
 			return // of one that had this name before
 		}
 		s.adopt(ev.ID)
+		s.Running = slices.Contains(aliveActions, ev.Action)
 	}
 	switch ev.Action {
 	case ContainerStarted:

@@ -39,6 +39,7 @@ type ContainerRecord struct {
 	Name   string
 	Listed bool // the policy's list names it; else a label has it watched
 
+	Blind        bool // the engine is not heard: nothing is judged until the next look
 	Known        bool // it was there at least once
 	Present      bool
 	Gone         string // why it is not present: deleted, or renamed to this name
@@ -115,9 +116,12 @@ func (s *containerStep) done() (ContainerRecord, []ContainerNotice) {
 	return s.ContainerRecord, s.notices
 }
 
-// Deadline is when Due has something to do; zero: never.
+// Deadline is when Due has something to do; zero: never, as things are.
 func (r ContainerRecord) Deadline() time.Time {
 	var next time.Time
+	if r.Blind {
+		return next
+	}
 	for _, at := range []time.Time{r.JudgeAt, r.RecoverAt, r.OOMJudge} {
 		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
 			next = at
@@ -129,7 +133,7 @@ func (r ContainerRecord) Deadline() time.Time {
 // AsksWhose tells whether Due will say that somebody stopped the container, so
 // that it must know whether that was us.
 func (r ContainerRecord) AsksWhose(now time.Time) bool {
-	return r.Pending == DoubtStopped && due(r.JudgeAt, now)
+	return !r.Blind && r.Pending == DoubtStopped && due(r.JudgeAt, now)
 }
 
 func due(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
@@ -138,6 +142,9 @@ func due(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
 // with the container.
 func (k ContainerRules) Due(r ContainerRecord, ours bool, now time.Time) (ContainerRecord, []ContainerNotice) {
 	s := k.step(r, now)
+	if s.Blind {
+		return s.done()
+	}
 	if due(s.JudgeAt, now) {
 		s.settleDoubt(ours)
 	}

@@ -17,6 +17,8 @@ import (
 //	create start die=N crash=N kill=N stop oom sick well destroy pause unpause
 //	               an event, heard at once. crash: the engine will restart it.
 //	~event         it happens while nobody hears it; the engine remembers it
+//	keep, late     what was missed is handed on after the next look, not with it
+//	blind          the engine is lost
 //	forget         the engine restarted: it remembers nothing
 //	rename=NAME    the container gets another name
 //	new=ID         the container of this name is another one from here on
@@ -32,6 +34,7 @@ type containerStage struct {
 	ahead  time.Duration // the engine's clock
 	c      *Container
 	past   []ContainerEvent
+	kept   []ContainerEvent
 	last   ContainerEvent
 	ours   bool
 	heard  []string // what was told, "-" before what is over
@@ -63,6 +66,12 @@ func (s *containerStage) word(word string) {
 		s.take(DefaultContainerRules.Heard(s.rec, s.last, s.sight(), s.now))
 	case "new":
 		s.c = &Container{ID: value, Name: service, StopTimeout: 10 * time.Second, Health: NoHealth}
+	case "blind":
+		s.rec.Blind = true
+	case "keep":
+		s.kept, s.past = s.past, nil
+	case "late":
+		s.past, s.kept = s.kept, nil
 	case "forget":
 		s.past = nil
 	case "ourselves":
@@ -181,6 +190,8 @@ func TestContainerWatch(t *testing.T) {
 		"a crash, heard twice":          {"start +1h die=1 again", "DOWN", WatchDown},
 		"an end with code 0 is an end":  {"start +1h die=0", "DOWN", WatchDown},
 		"a crash of one never seen":     {"die=1", "DOWN", WatchDown},
+		"its first word: sick":          {"sick", "UNHEALTHY", WatchUnhealthy},
+		"its first word: an order":      {"kill=15 die=0 +1m", "", WatchStopped},
 		"out of order: start after die": {"die=1 start +10s", "DOWN -DOWN", WatchUp},
 
 		"back, and not yet for long":      {"start +1h crash=1 start +9s", "DOWN", WatchDown},
@@ -245,36 +256,46 @@ func TestContainerWatch(t *testing.T) {
 		"frozen":                              {"start pause +1h", "", WatchUp},
 		"frozen, then stopped":                {"start pause +1h unpause kill=15 die=0 +1m", "", WatchStopped},
 
-		"nothing happened while we were away":        {"start ~pause ~unpause look +1h", "", WatchUp},
-		"crashed while we were away":                 {"start +1h ~die=1 look", "DOWN", WatchDown},
-		"crashed, and the engine has forgotten":      {"start +1h ~die=1 forget look +9s", "", WatchLate},
-		"crashed, forgotten, and not started":        {"start +1h ~die=1 forget look +10s", "DOWN", WatchDown},
-		"the engine restarted and started it":        {"start +1h ~die=255 forget look +5s start +1h", "", WatchUp},
-		"the engine restarted it before we came":     {"start +1h ~die=255 ~start forget look +1h", "", WatchUp},
-		"stopped while we were away":                 {"start +1h ~kill=15 ~die=0 ~stop look +119s", "", WatchStopped},
-		"stopped just before the stream was cut":     {"start +1h kill=15 ~die=0 ~stop look +2m", "STOPPED", WatchStopped},
-		"stopped hours ago":                          {"start +1h ~kill=15 ~die=0 ~stop +3h look +10s", "STOPPED", WatchStopped},
-		"stopped and started while we were away":     {"start +1h ~kill=15 ~die=0 ~stop ~start look +1h", "", WatchUp},
-		"stopped by its own signal, all unheard":     {"start +1h ~kill=28 ~die=0 ~stop look +1m", "", WatchStopped},
-		"crashed and came back, long ago":            {"start +1h ~crash=1 ~start +31s look +1h", "", WatchUp},
-		"crashed and came back in the cut":           {"start +1h ~crash=1 ~start look +10s", "DOWN -DOWN", WatchUp},
-		"crashed and came back, and again":           {"start +1h ~crash=1 ~start +1m look crash=1 start crash=1", "DOWN RESTARTING", WatchRestarting},
-		"the same, and the engine has forgotten":     {"start +1h ~crash=1 ~start +1m forget look crash=1 start crash=1", "DOWN RESTARTING", WatchRestarting},
-		"three times while we were away":             {"start +1h ~crash=1 ~start ~crash=1 ~start ~crash=1 ~start +1m look", "RESTARTING", WatchRestarting},
-		"down, and it runs again":                    {"start die=1 ~start +1h look +1s", "DOWN -DOWN", WatchUp},
-		"down, and runs again just now":              {"start die=1 ~start look +5s", "DOWN", WatchDown},
-		"down, and still down":                       {"start die=1 look look +1h", "DOWN", WatchDown},
-		"down, up and down again while away":         {"start die=1 ~start ~die=2 +1m look", "DOWN DOWN", WatchDown},
-		"stopped, and crashed after a start":         {"start kill=15 die=0 stop ~start +1m ~die=2 look", "DOWN", WatchDown},
-		"stopped, told, and it runs again":           {"start kill=15 die=0 +2m ~start look", "STOPPED -STOPPED", WatchUp},
-		"removed while we were away":                 {"start +1h ~kill=9 ~die=137 ~destroy look +2m", "STOPPED", WatchStopped},
-		"removed, and the engine has forgotten":      {"start +1h ~destroy forget look +2m", "STOPPED", WatchStopped},
-		"crashed and removed while we were away":     {"start +1h ~die=1 ~destroy look", "DOWN", WatchDown},
-		"recreated while we were away":               {"start +1h ~kill=9 ~die=137 ~destroy new=b ~create ~start look +1h", "", WatchUp},
-		"recreated, which then crashed":              {"start +1h ~kill=9 ~die=137 ~destroy new=b ~create ~start ~die=3 look", "DOWN", WatchDown},
-		"recreated between the list and the look":    {"~start new=b ~create ~start look +1h", "", WatchUp},
-		"killed by the kernel while we were away":    {"start +1h ~oom ~die=137 look", "OOM", WatchDown},
-		"the look shows it before the event does":    {"start +1h ~die=1 forget look +1s die=1", "DOWN", WatchDown},
+		"nothing happened while we were away":       {"start ~pause ~unpause look +1h", "", WatchUp},
+		"crashed while we were away":                {"start +1h ~die=1 look", "DOWN", WatchDown},
+		"crashed, and the engine has forgotten":     {"start +1h ~die=1 forget look +9s", "", WatchLate},
+		"crashed, forgotten, and not started":       {"start +1h ~die=1 forget look +10s", "DOWN", WatchDown},
+		"the engine restarted and started it":       {"start +1h ~die=255 forget look +5s start +1h", "", WatchUp},
+		"the engine restarted it before we came":    {"start +1h ~die=255 ~start forget look +1h", "", WatchUp},
+		"stopped while we were away":                {"start +1h ~kill=15 ~die=0 ~stop look +119s", "", WatchStopped},
+		"stopped just before the stream was cut":    {"start +1h kill=15 ~die=0 ~stop look +2m", "STOPPED", WatchStopped},
+		"stopped hours ago":                         {"start +1h blind ~kill=15 ~die=0 ~stop +3h look +10s", "STOPPED", WatchStopped},
+		"stopped and started while we were away":    {"start +1h ~kill=15 ~die=0 ~stop ~start look +1h", "", WatchUp},
+		"stopped by its own signal, all unheard":    {"start +1h ~kill=28 ~die=0 ~stop look +1m", "", WatchStopped},
+		"crashed and came back, long ago":           {"start +1h ~crash=1 ~start +31s look +1h", "", WatchUp},
+		"crashed and came back in the cut":          {"start +1h ~crash=1 ~start look +10s", "DOWN -DOWN", WatchUp},
+		"crashed and came back, and again":          {"start +1h ~crash=1 ~start +1m look crash=1 start crash=1", "DOWN RESTARTING", WatchRestarting},
+		"the same, and the engine has forgotten":    {"start +1h ~crash=1 ~start +1m forget look crash=1 start crash=1", "DOWN RESTARTING", WatchRestarting},
+		"three times while we were away":            {"start +1h ~crash=1 ~start ~crash=1 ~start ~crash=1 ~start +1m look", "RESTARTING", WatchRestarting},
+		"down, and it runs again":                   {"start die=1 ~start +1h look +1s", "DOWN -DOWN", WatchUp},
+		"down, and runs again just now":             {"start die=1 ~start look +5s", "DOWN", WatchDown},
+		"down, and still down":                      {"start die=1 look look +1h", "DOWN", WatchDown},
+		"down, up and down again while away":        {"start die=1 ~start ~die=2 +1m look", "DOWN DOWN", WatchDown},
+		"stopped, and crashed after a start":        {"start kill=15 die=0 stop ~start +1m ~die=2 look", "DOWN", WatchDown},
+		"stopped, told, and it runs again":          {"start kill=15 die=0 +2m ~start look", "STOPPED -STOPPED", WatchUp},
+		"removed while we were away":                {"start +1h ~kill=9 ~die=137 ~destroy look +2m", "STOPPED", WatchStopped},
+		"removed, and the engine has forgotten":     {"start +1h ~destroy forget look +2m", "STOPPED", WatchStopped},
+		"crashed and removed while we were away":    {"start +1h ~die=1 ~destroy look", "DOWN", WatchDown},
+		"recreated while we were away":              {"start +1h ~kill=9 ~die=137 ~destroy new=b ~create ~start look +1h", "", WatchUp},
+		"recreated, which then crashed":             {"start +1h ~kill=9 ~die=137 ~destroy new=b ~create ~start ~die=3 look", "DOWN", WatchDown},
+		"recreated between the list and the look":   {"~start new=b ~create ~start look +1h", "", WatchUp},
+		"killed by the kernel while we were away":   {"start +1h ~oom ~die=137 look", "OOM", WatchDown},
+		"the look shows it before the event does":   {"start +1h ~die=1 forget look +1s die=1", "DOWN", WatchDown},
+		"nothing is judged while we are blind":      {"start kill=15 die=0 stop blind +1h", "", WatchStopped},
+		"a stop by the engine as it ends":           {"start kill=15 die=0 stop blind +1h ~start forget look +1h", "", WatchUp},
+		"the same, and it is started soon":          {"start kill=15 die=0 stop blind +1h forget look +9s start +1h", "", WatchUp},
+		"the same, and it is not":                   {"start kill=15 die=0 stop blind +1h forget look +10s", "STOPPED", WatchStopped},
+		"it runs, but whether it stays is not seen": {"start crash=1 start blind +1h", "DOWN", WatchDown},
+		"it stayed":                                  {"start crash=1 start blind +1h look +1s", "DOWN -DOWN", WatchUp},
+		"it did not stay":                            {"start crash=1 start blind +1h ~die=1 look", "DOWN DOWN", WatchDown},
+		"perhaps ordered, and the stream is cut":     {"start kill=28 die=0 blind ~stop look +1m", "", WatchStopped},
+		"perhaps ordered, cut, and no stop":          {"start kill=28 die=0 blind look +1s", "DOWN", WatchDown},
+		"its events come after the look":             {"start +1h ~crash=1 ~start keep look late look +10s", "DOWN -DOWN", WatchUp},
 		"missing, and the stop comes after":          {"start +1h ~die=0 forget look stop +1m", "", WatchStopped},
 		"missing, and another one is made":           {"start +1h ~die=0 forget look new=b create +1m start", "", WatchUp},
 		"between two starts by the engine at a look": {"start +1h ~crash=1 look", "DOWN", WatchDown},

@@ -110,10 +110,3 @@ func (s LogState) See(c *Container, now, engineNow time.Time) LogState {
 	s.Running = true
 	return s
 }
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}

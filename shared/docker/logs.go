@@ -25,6 +25,10 @@ const (
 	// wanted: the engine finds them from the end of its file. Without a number
 	// it reads the file from its very beginning.
 	firstTail = 10_000
+	// tailGrowth and lastTail: where that is too few, three times as many, and so
+	// on; what is asked for, the engine has to decode.
+	tailGrowth = 3
+	lastTail   = 1_000_000
 	// maxLastLine is how much of a line LastLines tells, in bytes.
 	maxLastLine = 2 << 10
 )
@@ -55,12 +59,13 @@ func (e *Engine) FollowLog(ctx context.Context, c alerting.Container, since time
 //
 // The engine looks through a whole log for the lines since a time, which takes
 // minutes when it is big. So its end is read first, unfiltered: when that begins
-// before since, all that is wanted is in it. The context bounds the call.
+// before since, all that is wanted is in it; else a longer end is tried. The context bounds the call.
 func (e *Engine) ReadLog(ctx context.Context, c alerting.Container, since time.Time, visit func(alerting.LogLine)) error {
 	if !since.IsZero() {
-		reached, err := e.readEnd(ctx, c, since, visit)
-		if reached || err != nil {
-			return err
+		for tail := firstTail; tail <= lastTail; tail *= tailGrowth {
+			if reached, err := e.readEnd(ctx, c, since, tail, visit); reached || err != nil {
+				return err
+			}
 		}
 	}
 	return e.stream(ctx, c, container.LogsOptions{Since: instant(since), Tail: "all"}, readPace, nil, keepOn(visit))
@@ -68,10 +73,11 @@ func (e *Engine) ReadLog(ctx context.Context, c alerting.Container, since time.T
 
 // readEnd hands on the lines from since on, if the end of the log reaches back
 // so far; else none.
-func (e *Engine) readEnd(ctx context.Context, c alerting.Container, since time.Time, visit func(alerting.LogLine)) (reached bool, err error) {
+// One that does not costs a line: its first one tells.
+func (e *Engine) readEnd(ctx context.Context, c alerting.Container, since time.Time, tail int, visit func(alerting.LogLine)) (reached bool, err error) {
 	from := newMoment(since)
 	tooShort := false
-	options := container.LogsOptions{Tail: strconv.Itoa(firstTail)}
+	options := container.LogsOptions{Tail: strconv.Itoa(tail)}
 	err = e.stream(ctx, c, options, readPace, nil, func(l alerting.LogLine) bool {
 		before := from.isAfter(l.Stamp)
 		if !before && !reached {

@@ -5,30 +5,25 @@ import (
 	"database/sql"
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // statements keeps the statements of a hot path prepared on the writing
 // connection, where the dialect gains by it.
 type statements struct {
-	mu  sync.RWMutex
-	all map[string]*sql.Stmt
+	making sync.Mutex // never held by who has the connection
+	all    atomic.Pointer[map[string]*sql.Stmt]
 }
 
 // prepare does so once; it must run outside a transaction, which would hold
 // the only connection.
 func (p *statements) prepare(ctx context.Context, s *Store, list func(*Dialect) []string) error {
-	if !s.dialect.Prepare {
+	if !s.dialect.Prepare || p.all.Load() != nil {
 		return nil
 	}
-	p.mu.RLock()
-	done := p.all != nil
-	p.mu.RUnlock()
-	if done {
-		return nil
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.all != nil {
+	p.making.Lock()
+	defer p.making.Unlock()
+	if p.all.Load() != nil {
 		return nil
 	}
 	all := map[string]*sql.Stmt{}
@@ -39,7 +34,7 @@ func (p *statements) prepare(ctx context.Context, s *Store, list func(*Dialect) 
 		}
 		all[q] = stmt
 	}
-	p.all = all
+	p.all.Store(&all)
 	return nil
 }
 
@@ -81,17 +76,21 @@ func (t *tx) padded(keys []any) []any {
 	return keys
 }
 
+// get is asked inside transactions, so it waits for nobody: whoever prepares
+// may be waiting for their connection.
 func (p *statements) get(query string) *sql.Stmt {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.all[query]
+	if all := p.all.Load(); all != nil {
+		return (*all)[query]
+	}
+	return nil
 }
 
 func (p *statements) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, stmt := range p.all {
+	all := p.all.Swap(nil)
+	if all == nil {
+		return
+	}
+	for _, stmt := range *all {
 		_ = stmt.Close()
 	}
-	p.all = nil
 }

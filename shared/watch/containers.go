@@ -172,7 +172,7 @@ func (c *Containers) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		began := c.o.Now()
 		err := c.listen(ctx)
-		c.deaf.tell(false)
+		c.lost()
 		if c.o.Now().Sub(began) >= containerSteady {
 			pause = 0
 		}
@@ -184,6 +184,14 @@ func (c *Containers) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// lost tells everybody that the engine is not heard.
+func (c *Containers) lost() {
+	c.deaf.tell(false)
+	for _, one := range c.all() {
+		one.put(containerItem{lost: true, at: c.o.Now()})
+	}
 }
 
 // grumble logs the loss of the engine, once per loss.

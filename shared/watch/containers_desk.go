@@ -35,10 +35,9 @@ func (d *containerDesk) settle(ctx context.Context, memory func() (m alerting.Wa
 		return
 	}
 	d.retryAt = time.Time{}
-	err := d.save(ctx, memory) // whether it works or not, the event comes next
-	if posted := d.post(ctx); posted != nil {
-		err = posted
-	} else {
+	_ = d.save(ctx, memory) // whether it works or not, the event comes next
+	err := d.post(ctx)
+	if err == nil {
 		err = d.save(ctx, memory)
 	}
 	if err == nil {

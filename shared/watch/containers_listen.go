@@ -122,7 +122,7 @@ func (c *Containers) recall(ctx context.Context, m alerting.WatchMemory) {
 	}
 	one := newContainerOne(c, m.Watch.Name)
 	one.remember(m.Watch, kept)
-	if c.newest.IsZero() || one.skip.Before(c.newest) {
+	if c.newest.IsZero() || !one.skip.IsZero() && one.skip.Before(c.newest) {
 		c.newest = one.skip // the oldest of them: each knows what it has seen
 	}
 	c.mu.Lock()

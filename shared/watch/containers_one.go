@@ -16,6 +16,9 @@ const (
 	containerGlance = 300 * time.Millisecond
 	// containerTail is how many lines of its log are told.
 	containerTail = 10
+	// containerEarly is by how much a program's first line may be older than its
+	// start, which the engine notes when it is under way.
+	containerEarly = time.Second
 	// containerLooks is how often a look that fails is tried.
 	containerLooks = 5
 )
@@ -52,6 +55,7 @@ type containerItem struct {
 	at        time.Time // by our clock
 	event     alerting.ContainerEvent
 	look      bool
+	lost      bool // the engine is not heard any more
 	past      []alerting.ContainerEvent
 	engineNow time.Time // the engine's clock when ours was at; zero: not known
 }
@@ -79,7 +83,7 @@ func (o *containerOne) remember(w alerting.Watch, kept containerMemory) {
 		o.desk.box.Owed[i].Tried = true // whether it is stored is not known
 	}
 	o.rec = kept.Record.Rebase(kept.SavedAt, o.home.o.Now())
-	o.rec.Name = o.name
+	o.rec.Name, o.rec.Blind = o.name, true
 	o.shown.watch = w
 	o.publish()
 	_, o.desk.saved = o.memory()
@@ -173,6 +177,10 @@ func (o *containerOne) accept(rec alerting.ContainerRecord, notices []alerting.C
 func (o *containerOne) handle(ctx context.Context, item containerItem) {
 	policy := o.home.o.Policy()
 	o.rec.Listed = policy.Lists(o.name)
+	if item.lost {
+		o.rec.Blind = true
+		return
+	}
 	if item.look {
 		o.look(ctx, item)
 		return
@@ -220,8 +228,12 @@ func (o *containerOne) glance(ctx context.Context, ev alerting.ContainerEvent, i
 // the same.
 func (o *containerOne) lines(ctx context.Context, c *alerting.Container) []string {
 	since := o.rec.StartedAt
-	if since.IsZero() {
+	if since.IsZero() || !c.Running || c.Restarting { // else c may show the run after
 		since = c.StartedAt
+	}
+	since = since.Add(-containerEarly)
+	if before := o.rec.Ended; before != nil && before.At.After(since) {
+		since = before.At // what the run before wrote says nothing of this one
 	}
 	lines, err := o.home.engine.LastLines(ctx, *c, since, containerTail)
 	if err != nil {
@@ -306,7 +318,7 @@ func (o *containerOne) memory() (alerting.WatchMemory, string) {
 	o.mu.Lock()
 	w := o.shown.watch
 	o.mu.Unlock()
-	kept.SavedAt, kept.Record.LastAt, kept.Record.LastAction = time.Time{}, time.Time{}, ""
+	kept.SavedAt, kept.Record.LastAt, kept.Record.LastAction, kept.Record.Blind = time.Time{}, time.Time{}, "", false
 	kept.Outbox.Owed = slices.Clone(kept.Outbox.Owed)
 	for i := range kept.Outbox.Owed {
 		kept.Outbox.Owed[i].Tried = false

@@ -119,6 +119,11 @@ func TestContainerStreamMayBeCutAtAnyTime(t *testing.T) {
 			w.lose(0)
 			w.pass(time.Hour)
 			assert.Equal(t, "DOWN -DOWN", w.told(), "a restart by a person is nobody's failure")
+			w.die(containerService, 1)
+			w.pass(time.Second)
+			w.lose(0)
+			w.pass(time.Hour)
+			assert.Equal(t, "DOWN -DOWN DOWN", w.told(), "the engine repeats the last event, and we do not")
 		})
 	})
 }
@@ -145,119 +150,6 @@ func TestContainerEngineRestartIsNoFailureOfContainers(t *testing.T) {
 			assert.Contains(t, w.last().Message, "无法观察 Docker 期间")
 		})
 	})
-}
-
-func TestContainerWatchGoesOnAfterOurOwnRestart(t *testing.T) {
-	inContainerWorld(t, func(t *testing.T, w *containerWorld) {
-		w.running()
-		for range 15 { // nothing happens, and nothing is told
-			w.run(func() { w.pass(20 * time.Second) })
-		}
-		w.run(func() { w.crash(containerService) })
-		w.run(func() { w.pass(time.Second) })
-		require.Equal(t, "DOWN", w.told(), "not twice")
-		w.start(containerService) // while we are away
-		time.Sleep(9 * time.Second)
-		w.run(func() { w.pass(500 * time.Millisecond) })
-		require.Equal(t, "DOWN", w.told())
-		w.run(func() { w.pass(500 * time.Millisecond) })
-		assert.Equal(t, "DOWN -DOWN", w.told(), "10 s after its start, whoever looks")
-
-		w.run(func() { w.stop(containerService); w.pass(time.Minute) })
-		time.Sleep(30 * time.Second)
-		w.run(func() { w.pass(28 * time.Second) })
-		require.Equal(t, "DOWN -DOWN", w.told())
-		w.run(func() { w.pass(5 * time.Second) })
-		assert.Equal(t, "DOWN -DOWN STOPPED", w.told(), "2 min after the stop")
-		w.run(func() { w.pass(time.Hour) })
-		assert.Equal(t, "DOWN -DOWN STOPPED", w.told())
-	})
-}
-
-func TestContainerThatDiedWhileWeWereAwayIsTold(t *testing.T) {
-	inContainerWorld(t, func(t *testing.T, w *containerWorld) {
-		w.running()
-		w.run(func() { w.pass(time.Minute) })
-		w.die(containerService, 2)
-		time.Sleep(time.Hour)
-		w.run(func() {})
-		require.Equal(t, "DOWN", w.told())
-		assert.Contains(t, w.last().Title, "退出码 2")
-	})
-}
-
-// A process that ends between the memory and the record repeats the event under
-// the same key, whichever of them was stored.
-func TestContainerAlarmIsNeitherLostNorDoubledByACrash(t *testing.T) {
-	inContainerWorld(t, func(t *testing.T, w *containerWorld) {
-		w.running()
-		w.run(func() {
-			w.pass(time.Minute)
-			w.set(func() { w.unsure = true }) // it is stored, and we do not hear of it
-			w.die(containerService, 1)
-			w.settle()
-		})
-		w.set(func() { w.unsure = false })
-		w.run(func() { w.pass(time.Minute) })
-		assert.Equal(t, "DOWN", w.told())
-		assert.Len(t, w.keys, 1)
-		for _, n := range w.keys {
-			assert.Greater(t, n, 1, "it was offered again")
-		}
-	})
-}
-
-func TestContainerEventsWaitForTheDatabase(t *testing.T) {
-	inContainerWorld(t, func(t *testing.T, w *containerWorld) {
-		w.running()
-		w.run(func() {
-			w.pass(time.Minute)
-			w.set(func() { w.databaseAway = true })
-			for range 50 {
-				w.crash(containerService)
-				w.pass(time.Second)
-				w.start(containerService)
-				w.pass(time.Second)
-			}
-			w.set(func() { w.databaseAway = false })
-			w.pass(10 * time.Second)
-			assert.Equal(t, "DOWN RESTARTING", w.told(), "of each the newest, in order")
-			w.pass(time.Minute)
-			assert.Equal(t, "DOWN RESTARTING -DOWN -RESTARTING", w.told())
-		})
-		assert.Equal(t, 1, strings.Count(w.log.String(), "waits for the database"), "said once per outage")
-	})
-}
-
-func TestContainerFailureThatWasOverBeforeItCouldBeToldIsNot(t *testing.T) {
-	var box containerOutbox
-	down := alerting.Event{Type: alerting.ContainerDown}
-	up := alerting.Event{Type: alerting.ContainerDown, Resolved: true}
-	box.add(down, []string{"1"})
-	box.add(up, []string{"2"})
-	assert.Empty(t, box.Owed, "nobody heard that it began")
-
-	box.add(down, []string{"3"})
-	box.stored()
-	box.add(down, []string{"4"})
-	box.add(down, []string{"5"})
-	require.Len(t, box.Owed, 1)
-	assert.Equal(t, []string{"5"}, box.Owed[0].Key, "the newest")
-	box.add(up, []string{"6"})
-	require.Len(t, box.Owed, 1, "an earlier alarm is in the record")
-	assert.True(t, box.Owed[0].Event.Resolved)
-	box.add(down, []string{"7"})
-	require.Len(t, box.Owed, 2, "in order: over, and a new one")
-	box.stored()
-	box.stored()
-	assert.Equal(t, []string{alerting.ContainerDown}, box.Stored)
-
-	box = containerOutbox{}
-	box.add(down, []string{"8"})
-	box.Owed[0].Tried = true
-	box.add(up, []string{"9"})
-	require.Len(t, box.Owed, 1, "the alarm may be in the record, so its end is told")
-	assert.True(t, box.Owed[0].Event.Resolved)
 }
 
 func TestContainersAreWatchedByListAndByLabel(t *testing.T) {

@@ -19,6 +19,12 @@ type ear struct {
 	line    [40]byte // stamp of the newest line, whatever it says
 	lineLen int
 	arrived time.Time // of that line
+	others  int       // lines since the newest match
+
+	// A second look at a busy log begins before the deadline: up to which line
+	// it came, after which match, and when it goes on.
+	read, readAfter time.Time
+	readOn          time.Time
 
 	over *silence // a silence that a line has ended, and nobody told of yet
 }
@@ -51,6 +57,37 @@ func (e *ear) since(stamp, at, now time.Time) time.Time {
 	return behind
 }
 
+// aheadAt is when the second look has to begin so that it is over at the
+// deadline: before it where much else was written since the last match, and
+// then again each time that half of the rest has passed.
+func (e *ear) aheadAt(s alerting.LogState, deadline time.Time, timeout time.Duration) time.Time {
+	switch {
+	case e.others < manyLines || s.ProgressStamp.IsZero():
+		return deadline
+	case e.readAfter.Equal(s.ProgressStamp):
+		return e.readOn
+	}
+	return deadline.Add(-min(2*time.Duration(e.others)*time.Second/readRate, timeout/2))
+}
+
+const (
+	// lastAhead is how short before a deadline no look ahead is worth it.
+	lastAhead = 300 * time.Millisecond
+	// manyLines is how many lines are read in no time.
+	manyLines = 5_000
+	// readRate is how many lines a second a busy engine gives at least.
+	readRate = 20_000
+)
+
+// unread is from where a second look has to read on: since, or behind what it
+// has read already.
+func (e *ear) unread(s alerting.LogState, since, now time.Time) time.Time {
+	if e.readAfter.Equal(s.ProgressStamp) && e.read.After(since) && !e.ahead(e.read, now) {
+		return e.read
+	}
+	return since
+}
+
 // ahead tells whether a stamp is of a clock that was set back since.
 func (e *ear) ahead(stamp, now time.Time) bool { return stamp.After(e.engineNow(now).Add(clockSlack)) }
 
@@ -72,6 +109,7 @@ func (w *logWatch) hear(line alerting.LogLine, old bool) {
 	w.ear.lineLen = copy(w.ear.line[:], line.Stamp)
 	w.ear.arrived = now
 	if !matches {
+		w.ear.others++
 		return
 	}
 	stamp, stamped := line.At()
@@ -91,7 +129,7 @@ func (w *logWatch) progress(at, stamp time.Time) {
 	// other: only then is there something to wake up for.
 	from, waited := w.state.ProgressAt, w.state.Silent || !w.state.Armed || !w.state.Moved()
 	next, over := w.state.Progress(at, stamp)
-	w.state = next
+	w.state, w.ear.others = next, 0
 	if over {
 		w.ear.over = &silence{from: from, to: at, episode: next.Episode}
 	}
@@ -226,7 +264,9 @@ func (w *logWatch) read(ctx context.Context, c alerting.Container, since time.Ti
 	w.mu.Unlock()
 	setBack := since.Before(known)
 	var newest time.Time
+	var end ear // the newest line that was read
 	err = w.all.engine.ReadLog(ctx, c, since, func(line alerting.LogLine) {
+		end.lineLen = copy(end.line[:], line.Stamp)
 		if !w.rule.Progress.Matches(line.Text) {
 			return
 		}
@@ -238,11 +278,14 @@ func (w *logWatch) read(ctx context.Context, c alerting.Container, since time.Ti
 			newest = stamp
 		}
 	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if read, ok := end.stamp(); ok && err == nil {
+		w.ear.read, w.ear.readAfter = read, known
+	}
 	if newest.IsZero() {
 		return false, err
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if !w.state.ProgressStamp.Equal(known) && !newest.After(w.state.ProgressStamp) {
 		return true, err // the stream brought it meanwhile, or a newer one
 	}

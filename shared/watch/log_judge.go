@@ -99,6 +99,7 @@ func (w *logWatch) confirm(ctx context.Context) {
 	since := c.StartedAt
 	if w.state.ProgressStamp.After(c.StartedAt) {
 		since = w.ear.since(w.state.ProgressStamp, w.state.ProgressAt, now)
+		since = w.ear.unread(w.state, since, now)
 	}
 	w.mu.Unlock()
 	found, err := w.read(ctx, *c, since)
@@ -110,6 +111,27 @@ func (w *logWatch) confirm(ctx context.Context) {
 	default:
 		w.trouble.retryAt, w.trouble.failing = time.Time{}, time.Time{}
 		w.silent(ctx, *c, now)
+	}
+}
+
+// lookAhead does a part of the second look before the deadline, where all of it
+// would take too long at it.
+func (w *logWatch) lookAhead(ctx context.Context, deadline time.Time) {
+	w.mu.Lock()
+	stamp, now := w.state.ProgressStamp, w.now()
+	since := w.ear.unread(w.state, w.ear.since(stamp, w.state.ProgressAt, now), now)
+	w.mu.Unlock()
+	if w.container != nil {
+		if _, err := w.read(ctx, *w.container, since); err != nil {
+			w.all.o.Log.Debug("a log could not be read ahead", "container", w.rule.Container, "error", err)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now = w.now()
+	w.ear.readAfter, w.ear.readOn = stamp, deadline
+	if left := deadline.Sub(now); left > lastAhead {
+		w.ear.readOn = now.Add(left / 2)
 	}
 }
 

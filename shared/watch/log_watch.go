@@ -130,7 +130,10 @@ func (w *logWatch) rest(ctx context.Context, until time.Time) {
 func (w *logWatch) next(began time.Time) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	at, _ := w.state.Deadline(w.rule)
+	at, due := w.state.Deadline(w.rule)
+	if due == alerting.DueSilence {
+		at = w.ear.aheadAt(w.state, at, w.rule.Timeout)
+	}
 	if !w.trouble.retryAt.IsZero() && at.Before(w.trouble.retryAt) {
 		at = w.trouble.retryAt // cannot be judged before it can be heard
 	}
@@ -217,6 +220,7 @@ func (w *logWatch) judge(ctx context.Context, began time.Time) {
 	now := w.now()
 	w.mu.Lock()
 	at, due := w.state.Deadline(w.rule)
+	ahead := due == alerting.DueSilence && now.Before(at) && !now.Before(w.ear.aheadAt(w.state, at, w.rule.Timeout))
 	owes := w.ear.over
 	w.ear.over = nil
 	seen := w.facts.seen
@@ -230,6 +234,9 @@ func (w *logWatch) judge(ctx context.Context, began time.Time) {
 	}
 	w.judgeHearing(now)
 	switch {
+	case ahead:
+		w.lookAhead(ctx, at)
+		w.settleRunning()
 	case at.IsZero() || now.Before(at) || now.Before(w.trouble.retryAt):
 		w.settleRunning()
 	case due == alerting.DueUnmatched:

@@ -2,8 +2,10 @@ package sqlite_test
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -36,6 +38,37 @@ func BenchmarkRecordEvent(b *testing.B) {
 				}
 			})
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
+
+// BenchmarkPing is the store's part of a heartbeat that comes alone, and of many
+// at once, which share commits.
+func BenchmarkPing(b *testing.B) {
+	for name, callers := range map[string]int{"alone": 1, "together": 32} {
+		b.Run(name, func(b *testing.B) {
+			s, err := sqlite.Open(b.Context(), sqlite.Options{Dir: b.TempDir(), Policy: func() alerting.Policy { return storetest.Policy() }})
+			require.NoError(b, err)
+			defer s.Close()
+			ping := func(n int64) {
+				p := alerting.HeartbeatPing{Name: fmt.Sprint("service-", n%1000), Signal: alerting.SignalOK, HeartbeatTerms: alerting.HeartbeatTerms{Period: time.Minute}}
+				if _, err := s.Ping(b.Context(), p); err != nil {
+					b.Error(err)
+				}
+			}
+			var n atomic.Int64
+			var all sync.WaitGroup
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range callers {
+				all.Go(func() {
+					for i := n.Add(1); i <= int64(b.N); i = n.Add(1) {
+						ping(i)
+					}
+				})
+			}
+			all.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pings/s")
 		})
 	}
 }

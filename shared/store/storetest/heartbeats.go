@@ -21,6 +21,7 @@ var heartbeats = suite{
 	"the first ping with a period declares":                      testDeclareByPing,
 	"a ping that nobody declared is told how to":                 testUndeclared,
 	"every ping of many callers counts":                          testManyPings,
+	"the first ping comes while others write":                    testFirstPingAmongWriters,
 	"a ping that cannot be taken fails alone":                    testPingFailsAlone,
 	"a caller that leaves undoes no other's ping":                testPingerLeaves,
 	"closing refuses new pings":                                  testPingAfterClose,
@@ -126,6 +127,33 @@ func testManyPings(t *testing.T, e Engine) {
 	wg.Wait()
 	require.EqualValues(t, names, e.count(t, "SELECT COUNT(*) FROM alert_heartbeats"))
 	require.EqualValues(t, names*each, e.count(t, "SELECT SUM(pings) FROM alert_heartbeats"))
+}
+
+func testFirstPingAmongWriters(t *testing.T, e Engine) {
+	for round := range 5 {
+		s := e.open(t, silent)
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+						_, err := s.TouchLiveness(t.Context(), 15*time.Second, false)
+						assert.NoError(t, err)
+					}
+				}
+			})
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), slack)
+		_, err := s.Ping(ctx, first(fmt.Sprint("job-", round)))
+		cancel()
+		close(stop)
+		require.NoError(t, err)
+		wg.Wait()
+	}
 }
 
 func testPingFailsAlone(t *testing.T, e Engine) {
