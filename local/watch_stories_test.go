@@ -25,15 +25,15 @@ func saidOf(robots *wecomtest.Server, name, container string) []string {
 	return all
 }
 
-// told waits until the alerts of a container are of these types, and its last
-// message has the words. Then it gives all of its messages.
+// told waits until the alerts of a container are of these types ("A|B": either),
+// and its last message has the words. Then it gives all of its messages.
 func (s *runningService) told(robots *wecomtest.Server, container, types string, words ...string) []string {
 	s.t.Helper()
 	var got string
 	var all []string
 	fits := func() bool {
 		got, all = s.typesOf(container), saidOf(robots, "ops", container)
-		return got == types && len(all) > 0 && !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(all[len(all)-1], w) })
+		return slices.Contains(strings.Split(types, "|"), got) && len(all) > 0 && !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(all[len(all)-1], w) })
 	}
 	for deadline := time.Now().Add(30 * time.Second); !fits(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -59,6 +59,8 @@ func TestWatchTellsEveryStoryOfAContainer(t *testing.T) {
 	hungry := run(dockertest.Spec{Name: "hungry", Memory: 16 << 20, Args: []string{"-eat-after", "3s"}})
 	ill := run(dockertest.Spec{Name: "ill", Health: &dockertest.Health{Interval: 300 * time.Millisecond, Retries: 1}})
 	s.isUp(exits, killed, hungry, ill)
+	// On a busy machine the engine hears of the end first, and why a moment later.
+	const oom = "CONTAINER_OOM|CONTAINER_DOWN CONTAINER_OOM"
 	loops := run(dockertest.Spec{Name: "loops", RestartPolicy: "on-failure", Args: []string{"-line", "no configuration", "-exit-after", "100ms", "-exit-code", "3"}})
 	ill.Until(20*time.Second, "healthy", func(now dockertest.State) bool { return now.Health == "healthy" })
 
@@ -66,7 +68,7 @@ func TestWatchTellsEveryStoryOfAContainer(t *testing.T) {
 	ill.Kill("USR1")
 	s.told(robots, exits.Name, "CONTAINER_DOWN", "严重", "意外退出，退出码 7", "exitCode：7", "运行了：3秒", "最近日志", "cannot open the order book")
 	s.told(robots, killed.Name, "CONTAINER_DOWN", "意外退出，退出码 137（SIGKILL）", "signal：SIGKILL", "as usual")
-	s.told(robots, hungry.Name, "CONTAINER_OOM", "因内存不足被系统终止（OOM）", "oomKilled：true", "退出码 137（SIGKILL）")
+	s.told(robots, hungry.Name, oom, "因内存不足被系统终止（OOM）", "oomKilled：true", "退出码 137（SIGKILL）")
 	s.told(robots, ill.Name, "CONTAINER_UNHEALTHY", "健康检查失败", "检查输出：not well")
 	s.told(robots, loops.Name, "CONTAINER_DOWN CONTAINER_RESTARTING", "反复重启", "短时间内意外退出 3 次", "退出码 3", "重启策略：on-failure", "no configuration")
 	assert.Equal(t, "restarting", s.watchOf("container", loops.Name)["state"])
@@ -76,15 +78,14 @@ func TestWatchTellsEveryStoryOfAContainer(t *testing.T) {
 	exits.Start() // for 3 s, which is no recovery; and that it ended again is no other alert
 	killed.Start()
 	ill.Kill("USR1")
-	well := s.told(robots, ill.Name, "CONTAINER_UNHEALTHY-", "已恢复", "健康检查已通过")
-	back := s.told(robots, killed.Name, "CONTAINER_DOWN-", "已恢复", "已恢复运行", "历时")
+	well := s.told(robots, ill.Name, "CONTAINER_UNHEALTHY-", "已恢复：", "历时")
+	back := s.told(robots, killed.Name, "CONTAINER_DOWN-", "已恢复：", "历时")
 	assert.Len(t, well, 2)
 	assert.Len(t, back, 2)
 	assert.Equal(t, "up", s.watchOf("container", killed.Name)["state"])
 	assert.Equal(t, "CONTAINER_DOWN", s.typesOf(exits.Name))
 	assert.EqualValues(t, 2, s.alarms(exits.Name)[0]["occurrences"])
-	assert.Equal(t, "CONTAINER_OOM", s.typesOf(hungry.Name), "it does not run")
-	assert.Len(t, saidOf(robots, "ops", hungry.Name), 1)
+	s.told(robots, hungry.Name, oom, "因内存不足被系统终止（OOM）") // it does not run
 }
 
 // A container that a person stops is told after two minutes, and never started
