@@ -54,8 +54,8 @@ func TestTheGuidesCurlIsAnsweredAsTheGuideSays(t *testing.T) {
 }
 
 func TestASilentServiceIsToldOfRestartedAndProvenWell(t *testing.T) {
-	engine := dockertest.Require(t)
-	container := dockertest.Run(t, dockertest.Spec{Image: dockertest.Image(t, dockertest.Service)})
+	engine := dockertest.PrivateEngine(t)
+	container := engine.Run(t, dockertest.Spec{})
 	before := container.State()
 	robots := wecomtest.Start(t)
 	s := launch(t, "REMEDIATION_CONTAINERS="+container.Name, "DOCKER_HOST="+engine.Host,

@@ -94,10 +94,14 @@ func (o *output) String() string {
 // launch starts the program in a folder of its own, on a free port, with the
 // given settings ("NAME=value") and no others. Every exchange that a test has
 // with it is held to openapi.yaml, and nothing of it may hold a secret.
+//
+// It knows no engine unless DOCKER_HOST names one. That should be a private one:
+// on the machine's the tests of other packages run containers with our labels,
+// and the program would tell of every one that ends.
 func launch(t testing.TB, env ...string) *runningService {
 	t.Helper()
 	s := &runningService{t: t, dir: t.TempDir(), output: &output{}}
-	s.env = append([]string{"PORT=0", "PATH=" + os.Getenv("PATH"), "HOME=" + s.dir}, env...)
+	s.env = append([]string{"PORT=0", "PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "DOCKER_HOST=unix://" + filepath.Join(s.dir, "no-docker.sock")}, env...)
 	s.canaries = &canaries{secrets: secretsOf(env)}
 	heard := s.canaries.overhear(&http.Transport{MaxIdleConnsPerHost: 64})
 	s.plain = &http.Client{Timeout: 10 * time.Second, Transport: heard}

@@ -16,9 +16,9 @@ import (
 // Promises 5 and 10: what a stranger writes in an event reaches no container
 // that policy does not name, and neither breaks nor decorates what people read.
 func TestAHostileEventIsHarmless(t *testing.T) {
-	engine := dockertest.Require(t)
-	victim := dockertest.Run(t, dockertest.Spec{Name: "victim"})
-	allowed := dockertest.Run(t, dockertest.Spec{Name: "allowed"})
+	engine := dockertest.PrivateEngine(t)
+	victim := engine.Run(t, dockertest.Spec{Name: "victim"})
+	allowed := engine.Run(t, dockertest.Spec{Name: "allowed"})
 	before := victim.State()
 	robots := wecomtest.Start(t)
 	robots.Limit(0)

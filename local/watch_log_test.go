@@ -40,7 +40,7 @@ func logsPolicy(t testing.TB, names ...string) string {
 // listening starts the program with the logs of some containers watched.
 func launchListening(t testing.TB, names []string, more ...string) *runningService {
 	t.Helper()
-	s := launch(t, append([]string{"REMEDIATION_MODE=off", "ASYNC_MONITOR_LOG_PATTERN=off", "REMEDIATION_CONTAINERS=", "POLICY_FILE=" + logsPolicy(t, names...)}, more...)...)
+	s := launch(t, append([]string{"DOCKER_HOST=" + dockertest.Require(t).Host, "REMEDIATION_MODE=off", "ASYNC_MONITOR_LOG_PATTERN=off", "REMEDIATION_CONTAINERS=", "POLICY_FILE=" + logsPolicy(t, names...)}, more...)...)
 	await(t, 20*time.Second, "ready", func() bool { return s.get("/readyz").status == http.StatusOK })
 	return s
 }

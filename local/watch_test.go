@@ -14,9 +14,10 @@ import (
 
 // launchWatching starts the program so that it watches a container's log by itself,
 // with a threshold of 5 s.
-func launchWatching(t testing.TB, robots *wecomtest.Server, container string, more ...string) *runningService {
+func launchWatching(t testing.TB, engine *dockertest.Private, robots *wecomtest.Server, container string, more ...string) *runningService {
 	t.Helper()
 	s := launch(t, append([]string{
+		"DOCKER_HOST=" + engine.Host,
 		"WECHAT_WEBHOOK_URL=" + robots.Webhook("ops"), "WECHAT_ALLOWED_HOSTS=" + robots.Host,
 		"REMEDIATION_CONTAINERS=" + container, "ASYNC_MONITOR_CONTAINER=" + container,
 		"ASYNC_MONITOR_TICKER_TIMEOUT=5s", "ASYNC_MONITOR_CHECK_INTERVAL=1s",
@@ -45,9 +46,10 @@ func (s *runningService) stateOf(kind, name string) func(want string) func() boo
 // The guide's first sentence, without a line of code in the service: its ticker
 // falls silent, people are told, it is restarted, and that it is back is told.
 func TestTheGuidesFirstSentence(t *testing.T) {
-	c := dockertest.Run(t, dockertest.Spec{Name: "async", Args: []string{"-line", "Ticker synced, 320 symbols", "-tick", "500ms"}})
+	engine := dockertest.PrivateEngine(t)
+	c := engine.Run(t, dockertest.Spec{Name: "async", Args: []string{"-line", "Ticker synced, 320 symbols", "-tick", "500ms"}})
 	robots := wecomtest.Start(t)
-	s := launchWatching(t, robots, c.Name)
+	s := launchWatching(t, engine, robots, c.Name)
 	log := s.stateOf("log", c.Name)
 	await(t, 10*time.Second, "armed", log("up"))
 	before := c.State().StartedAt

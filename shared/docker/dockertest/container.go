@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net/http"
 	"net/url"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -42,6 +43,7 @@ type Health struct {
 type State struct {
 	Running    bool
 	Restarting bool
+	Pid        int // of its first process, as the host counts; 0: none
 	StartedAt  time.Time
 	ExitCode   int
 	Health     string
@@ -131,6 +133,21 @@ func (c *Container) Kill(signal string) {
 	c.must(http.MethodPost, c.path("/kill?signal="+url.QueryEscape(signal)), nil, nil)
 }
 
+// Crash signals the container's first process from the host, past the engine:
+// what follows is nobody's order. It returns the time just before.
+func (c *Container) Crash(signal syscall.Signal) time.Time {
+	c.t.Helper()
+	pid := c.State().Pid
+	if pid <= 1 {
+		c.t.Fatalf("container %s does not run", c.Name)
+	}
+	at := time.Now()
+	if err := syscall.Kill(pid, signal); err != nil {
+		c.t.Fatalf("signalling container %s: %v", c.Name, err)
+	}
+	return at
+}
+
 // Rename gives it another name.
 func (c *Container) Rename(name string) {
 	c.t.Helper()
@@ -156,13 +173,14 @@ func (c *Container) State() State {
 	var answer struct {
 		State struct {
 			Running, Restarting bool
+			Pid                 int
 			StartedAt           time.Time
 			ExitCode            int
 			Health              *struct{ Status string }
 		}
 	}
 	c.must(http.MethodGet, c.path("/json"), nil, &answer)
-	s := State{Running: answer.State.Running, Restarting: answer.State.Restarting, StartedAt: answer.State.StartedAt, ExitCode: answer.State.ExitCode}
+	s := State{Running: answer.State.Running, Restarting: answer.State.Restarting, Pid: answer.State.Pid, StartedAt: answer.State.StartedAt, ExitCode: answer.State.ExitCode}
 	if answer.State.Health != nil {
 		s.Health = answer.State.Health.Status
 	}
