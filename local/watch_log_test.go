@@ -120,7 +120,7 @@ func TestWatchVerdictsFallAtTheThreshold(t *testing.T) {
 	for _, c := range append(stalling, steady...) {
 		names = append(names, c.Name)
 	}
-	s := launchListening(t, names)
+	s := launchListening(t, names, "DOCKER_HOST="+dockertest.Require(t).Host)
 	for _, name := range names {
 		await(t, 20*time.Second, name+" is armed", s.stateOf("log", name)("up"))
 	}
@@ -287,7 +287,7 @@ func TestWatchAnEngineThatRestarts(t *testing.T) {
 func TestWatchALogDriverThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	c := dockertest.Run(t, dockertest.Spec{Name: "unreadable", Args: ticking, LogDriver: "none"})
-	s := launchListening(t, []string{c.Name})
+	s := launchListening(t, []string{c.Name}, "DOCKER_HOST="+dockertest.Require(t).Host)
 	await(t, 10*time.Second, "deaf, and said so", func() bool { return len(s.alarms(c.Name)) == 1 })
 	time.Sleep(2*silence + 2*time.Second)
 	all := s.alarms(c.Name)

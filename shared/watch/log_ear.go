@@ -223,10 +223,14 @@ func (w *logWatch) from(c alerting.Container, now time.Time) time.Time {
 	}
 	past := w.ear.engineNow(now).Add(-max(3*w.rule.Timeout, 10*time.Minute))
 	if c.StartedAt.After(past) {
-		return c.StartedAt
+		return c.StartedAt.Add(-startSlack)
 	}
 	return past
 }
+
+// startSlack is by how much a run's first line may be stamped before its start
+// (up to 3 ms were seen on Engine 20.10).
+const startSlack = 5 * time.Millisecond
 
 // follow reads the stream, and beside it what the stream's backlog may lack.
 func (w *logWatch) follow(ctx context.Context, c alerting.Container, since time.Time) error {
