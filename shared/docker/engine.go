@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -54,18 +55,38 @@ func Open(host string) (*Engine, error) {
 		// The value may hold a password: it is not repeated.
 		return nil, errors.New("DOCKER_HOST 必须是 unix://、tcp:// 或 http:// 地址 (must be a unix://, tcp:// or http:// address)")
 	}
-	transport := &http.Transport{ReadBufferSize: streamBuffer}
+	transport := &http.Transport{}
+	trips := &recorder{next: transport}
 	api, err := client.NewClientWithOpts(
 		client.WithHTTPClient(&http.Client{Transport: transport}),
 		client.WithHost(host), // configures the transport, so the recorder goes around it afterwards
-		client.WithHTTPClient(&http.Client{Transport: recorder{transport}, CheckRedirect: client.CheckRedirect}),
+		client.WithHTTPClient(&http.Client{Transport: trips, CheckRedirect: client.CheckRedirect}),
 		client.WithAPIVersionNegotiation(),
 	)
 	if err != nil {
 		return nil, errors.New("DOCKER_HOST 不是合法的地址 (is not a valid address)")
 	}
 	transport.Proxy = nil // HTTPS_PROXY is the robots' way out, not the engine's
+	trips.logs = forLogs(transport)
 	return &Engine{api: api, transport: transport, self: readIdentity()}, nil
+}
+
+// forLogs is a transport for logs, which are read in big pieces, each over a
+// connection of its own.
+func forLogs(configured *http.Transport) *http.Transport {
+	logs := configured.Clone()
+	logs.ReadBufferSize = streamBuffer
+	logs.DisableKeepAlives = true
+	logs.DisableCompression = true // it would keep lines back
+	dial := configured.DialContext
+	logs.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return unpolled(conn), nil
+	}
+	return logs
 }
 
 // Close lets idle connections go.

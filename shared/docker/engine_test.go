@@ -39,7 +39,7 @@ func TestInspectTellsTheFactsThatGuardsNeed(t *testing.T) {
 	e := open(t, dockertest.Require(t).Host)
 	plain := dockertest.Run(t, dockertest.Spec{Name: "plain"})
 	rich := dockertest.Run(t, dockertest.Spec{
-		Name: "rich", Labels: map[string]string{docker.Label: "true"}, StopTimeout: 3 * time.Second,
+		Name: "rich", Labels: map[string]string{docker.Label: "true", docker.WatchLabel: "true"}, StopTimeout: 3 * time.Second, TTY: true, LogDriver: "local",
 		RestartPolicy: "unless-stopped", Health: &dockertest.Health{Interval: 200 * time.Millisecond, Retries: 1},
 	})
 	created := dockertest.Run(t, dockertest.Spec{Name: "created", Created: true})
@@ -53,9 +53,18 @@ func TestInspectTellsTheFactsThatGuardsNeed(t *testing.T) {
 	assert.Equal(t, 10*time.Second, c.StopTimeout, "the engine's default")
 	assert.False(t, c.Labelled)
 	assert.False(t, c.Self)
+	assert.False(t, c.Watched)
+	assert.False(t, c.TTY)
+	assert.False(t, c.Paused)
+	assert.NotEmpty(t, c.LogDriver)
+	assert.True(t, c.FinishedAt.IsZero(), "it has not ended yet")
+	assert.Empty(t, c.HealthSays)
 
 	c = inspect(t, e, rich.Name)
 	assert.True(t, c.Labelled)
+	assert.True(t, c.Watched)
+	assert.True(t, c.TTY)
+	assert.Equal(t, "local", c.LogDriver)
 	assert.Equal(t, 3*time.Second, c.StopTimeout)
 	assert.Equal(t, "unless-stopped", c.RestartPolicy)
 
@@ -82,6 +91,21 @@ func TestInspectTellsHowAContainerEnded(t *testing.T) {
 	got := inspect(t, e, c.Name)
 	assert.False(t, got.Running)
 	assert.Equal(t, 7, got.ExitCode)
+	assert.True(t, got.FinishedAt.After(got.StartedAt))
+	assert.WithinDuration(t, time.Now(), got.FinishedAt, time.Minute)
+}
+
+func TestInspectCountsRestartsOfThePolicyAndSeesAPause(t *testing.T) {
+	e := open(t, dockertest.Require(t).Host)
+	c := dockertest.Run(t, dockertest.Spec{RestartPolicy: "always", Args: []string{"-exit-after", "50ms", "-exit-code", "3"}})
+	require.Eventually(t, func() bool { return inspect(t, e, c.Name).RestartCount >= 2 }, 20*time.Second, 50*time.Millisecond)
+	other := dockertest.Run(t, dockertest.Spec{Name: "other"})
+	other.Pause()
+	facts := inspect(t, e, other.Name)
+	assert.True(t, facts.Paused)
+	assert.True(t, facts.Running)
+	other.Unpause()
+	assert.False(t, inspect(t, e, other.Name).Paused)
 }
 
 func TestOnlyTheExactNameFindsAContainer(t *testing.T) {
@@ -182,6 +206,41 @@ func TestLabelledListsRunningAndStopped(t *testing.T) {
 	assert.Contains(t, names, running.Name)
 	assert.Contains(t, names, stopped.Name)
 	assert.NotContains(t, names, no.Name)
+}
+
+func TestContainersListsAllWithTheirLabels(t *testing.T) {
+	e := open(t, dockertest.Require(t).Host)
+	running := dockertest.Run(t, dockertest.Spec{Name: "running", Labels: map[string]string{docker.Label: "true", docker.WatchLabel: "false"}})
+	stopped := dockertest.Run(t, dockertest.Spec{Name: "stopped", Labels: map[string]string{docker.WatchLabel: "true"}, Created: true})
+	// A legacy link gives the linked container a second name.
+	linking := dockertest.Run(t, dockertest.Spec{Name: "linking", Created: true, Network: "bridge", Links: []string{stopped.Name + ":alias"}})
+	all, err := e.Containers(t.Context())
+	require.NoError(t, err)
+	assert.Contains(t, all, alerting.ContainerSummary{ID: running.ID, Name: running.Name, Running: true, Labelled: true})
+	assert.Contains(t, all, alerting.ContainerSummary{ID: stopped.ID, Name: stopped.Name, Watched: true})
+	assert.Contains(t, all, alerting.ContainerSummary{ID: linking.ID, Name: linking.Name})
+	stopped.Start()
+	stopped.Pause()
+	all, err = e.Containers(t.Context())
+	require.NoError(t, err)
+	assert.Contains(t, all, alerting.ContainerSummary{ID: stopped.ID, Name: stopped.Name, Running: true, Watched: true}, "paused is running")
+}
+
+func TestWhatASocketProxyDenies(t *testing.T) {
+	e := open(t, proxy(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	id, err := e.ID(t.Context())
+	require.NoError(t, err, "hosts cannot be told apart; all else goes on")
+	assert.Empty(t, id)
+	now, err := e.Clock(t.Context())
+	require.NoError(t, err, "our clock has to do")
+	assert.WithinDuration(t, time.Now(), now, time.Second)
+	_, err = e.Containers(t.Context())
+	require.Error(t, err)
+	away := open(t, "unix://"+filepath.Join(t.TempDir(), "none.sock"))
+	_, err = away.ID(t.Context())
+	assertUnreachable(t, err, false)
+	_, err = away.Clock(t.Context())
+	assertUnreachable(t, err, false)
 }
 
 func TestAnEngineThatIsAwayIsNoErrorAtOpen(t *testing.T) {

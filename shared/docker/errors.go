@@ -67,7 +67,10 @@ type trip struct {
 	cause  error
 }
 
-type tripKey struct{}
+type (
+	tripKey struct{}
+	logKey  struct{} // marks the request for a log
+)
 
 // record runs one call of the client and turns its error into an *Error.
 func record(ctx context.Context, op string, do func(context.Context) error) error {
@@ -139,11 +142,16 @@ func isTimeout(err error) bool {
 // recorder notes on a call's trip what the transport saw.
 type recorder struct {
 	next http.RoundTripper
+	logs http.RoundTripper // takes the requests for logs
 }
 
 // RoundTrip implements http.RoundTripper.
-func (r recorder) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := r.next.RoundTrip(req)
+func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	next := r.next
+	if req.Context().Value(logKey{}) != nil {
+		next = r.logs
+	}
+	resp, err := next.RoundTrip(req)
 	if t, ok := req.Context().Value(tripKey{}).(*trip); ok {
 		t.cause, t.status = err, 0
 		if resp != nil {

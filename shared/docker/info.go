@@ -14,7 +14,9 @@ import (
 )
 
 // ID is the engine's own id, which it keeps over restarts, so that hosts can be
-// told apart. Empty: a socket proxy does not let us ask.
+// told apart. Engines before 23 keep it in /etc/docker/key.json: machines that
+// were cloned with that file, and engines on one machine, share it. Empty: a
+// socket proxy does not let us ask.
 func (e *Engine) ID(ctx context.Context) (string, error) {
 	info, err := e.info(ctx)
 	if isRefusal(err) {

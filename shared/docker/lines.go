@@ -11,8 +11,8 @@ import (
 
 const (
 	// pieceSize is where the engine cuts a longer line (moby, daemon/logger:
-	// defaultBufSize). Each piece is a message with a time of its own; only the
-	// last one has a line break.
+	// defaultBufSize). Each piece is a message with a time; only the last one
+	// has a line break, and with the driver `local` not even that.
 	pieceSize = 16 << 10
 	frameHead = 8  // stream, three zeros, length: see stdcopy
 	maxStamp  = 36 // 2006-01-02T15:04:05.000000000+08:00 and a space
@@ -112,25 +112,61 @@ func (s *splitter) restOfFrame(p []byte) (int, error) {
 // raw takes the lines, and the pieces of lines, of a TTY's log.
 func (s *splitter) raw(p []byte) (used int, err error) {
 	for used < len(p) {
-		rest := p[used:]
-		stamp, _ := cutStamp(rest)
-		piece := pieceSize
-		if stamp != nil {
-			piece += len(stamp) + 1
+		if p[used] == '\n' { // of a line that was taken for complete without it
+			used++
+			continue
 		}
-		end := bytes.IndexByte(rest[:min(len(rest), piece)], '\n') + 1
+		end := s.endOfRaw(p[used:])
 		if end == 0 {
-			if len(rest) < piece {
-				return used, nil
-			}
-			end = piece
+			break
 		}
+		m := p[used : used+end]
 		used += end
-		if err := s.message(0, rest[:end]); err != nil {
+		if err := s.message(0, m); err != nil {
 			return used, err
 		}
 	}
 	return used, nil
+}
+
+// endOfRaw is how long the first message is; 0: it is not complete.
+func (s *splitter) endOfRaw(p []byte) int {
+	piece := pieceSize
+	if stamp, _ := cutStamp(p); stamp != nil {
+		piece += len(stamp) + 1
+	}
+	end := bytes.IndexByte(p[:min(len(p), piece)], '\n') + 1
+	if end == 0 && len(p) >= piece {
+		end = piece
+	}
+	if s.held[0].active {
+		if lost := lostBreak(p, end); lost > 0 {
+			return lost
+		}
+	}
+	return end
+}
+
+// lostBreak finds the end of a long line whose line break is missing. The driver
+// `local` of older engines leaves it out after the last piece, but not the \r
+// that a TTY puts before it: there the next message begins, or nothing yet.
+func lostBreak(p []byte, end int) int {
+	if end == 0 {
+		end = len(p)
+	}
+	for at := 0; ; at++ {
+		next := bytes.IndexByte(p[at:end], '\r')
+		if next < 0 {
+			return 0
+		}
+		at += next
+		if at+1 == len(p) {
+			return at + 1
+		}
+		if stamp, _ := cutStamp(p[at+1:]); stamp != nil {
+			return at + 1
+		}
+	}
 }
 
 // message takes one message: a line, or a piece of one.
@@ -139,8 +175,8 @@ func (s *splitter) message(stream byte, m []byte) error {
 	if stream == systemErr || stamp == nil && bytes.HasPrefix(text, []byte(grabbing)) {
 		return &Error{op: "logs", sent: true, text: oneLine(string(text), maxText)}
 	}
-	// A piece without a line break that is no full one is the last thing that
-	// a process printed.
+	// A piece that is no full one is the last of its line, with a line break or
+	// without: it may be the last thing that a process printed.
 	whole := len(text) < pieceSize || text[len(text)-1] == '\n'
 	h := &s.held[stream]
 	if whole && !h.active {

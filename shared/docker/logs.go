@@ -36,7 +36,10 @@ const (
 // engine has begun to answer. A line that a cut leaves incomplete is not handed
 // on: it comes whole when asked for again. Nothing but ctx bounds the call.
 //
-// A line may come followPace later than the engine sends it.
+// A line may come followPace later than the engine sends it. What has to be
+// reckoned with, seen on Engine 20.10: the first line of a run can be stamped
+// some milliseconds before its StartedAt; a rotation of the log doubles a line;
+// and with the driver `local` the stream can stay silent from a rotation on.
 func (e *Engine) FollowLog(ctx context.Context, c alerting.Container, since time.Time, backlog int, opened func(), visit func(alerting.LogLine)) error {
 	options := container.LogsOptions{Follow: true, Since: instant(since), Tail: "all"}
 	if backlog >= 0 {
@@ -141,7 +144,7 @@ func (e *Engine) stream(ctx context.Context, c alerting.Container, options conta
 	var body io.ReadCloser
 	err := e.call(ctx, "logs", func(ctx context.Context) error {
 		var err error
-		body, err = e.api.ContainerLogs(ctx, c.ID, options)
+		body, err = e.api.ContainerLogs(context.WithValue(ctx, logKey{}, true), c.ID, options)
 		return err
 	})
 	if err != nil {

@@ -23,6 +23,7 @@ type Spec struct {
 	RestartPolicy string        // as in `docker run --restart`
 	Hostname      string
 	Network       string // empty: none
+	Links         []string
 	TTY           bool
 	LogDriver     string            // empty: the engine's default
 	LogOptions    map[string]string // as in `docker run --log-opt`
@@ -93,6 +94,7 @@ func (s Spec) config() map[string]any {
 		"Image": s.Image, "Cmd": s.Args, "Env": s.Env, "Labels": s.Labels, "Tty": s.TTY, "Hostname": s.Hostname,
 		"HostConfig": map[string]any{
 			"NetworkMode":   network,
+			"Links":         s.Links,
 			"RestartPolicy": map[string]any{"Name": s.RestartPolicy},
 			"LogConfig":     map[string]any{"Type": s.LogDriver, "Config": s.LogOptions},
 			"Memory":        s.Memory,
@@ -128,6 +130,19 @@ func (c *Container) Kill(signal string) {
 	c.t.Helper()
 	c.must(http.MethodPost, c.path("/kill?signal="+url.QueryEscape(signal)), nil, nil)
 }
+
+// Rename gives it another name.
+func (c *Container) Rename(name string) {
+	c.t.Helper()
+	c.must(http.MethodPost, c.path("/rename?name="+url.QueryEscape(name)), nil, nil)
+	c.Name = name
+}
+
+// Pause freezes its processes.
+func (c *Container) Pause() { c.t.Helper(); c.must(http.MethodPost, c.path("/pause"), nil, nil) }
+
+// Unpause lets them go on.
+func (c *Container) Unpause() { c.t.Helper(); c.must(http.MethodPost, c.path("/unpause"), nil, nil) }
 
 // Remove removes it, running or not.
 func (c *Container) Remove() {

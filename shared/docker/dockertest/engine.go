@@ -122,3 +122,6 @@ func notFound(err error) bool {
 	var answer *statusError
 	return errors.As(err, &answer) && answer.status == http.StatusNotFound
 }
+
+// Transport reaches the engine, for a proxy that a test makes itself.
+func (e *Engine) Transport() http.RoundTripper { return e.client.Transport }
