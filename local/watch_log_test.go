@@ -98,6 +98,17 @@ func (s *runningService) stall(t testing.TB, e *docker.Engine, c *dockertest.Con
 	return late
 }
 
+// heardAgain waits for a new line of the container: a run that has shown nothing
+// yet has its grace.
+func (s *runningService) heardAgain(t testing.TB, name string) {
+	t.Helper()
+	from := time.Now()
+	await(t, 30*time.Second, "working and heard", func() bool {
+		w := s.watchOf("log", name)
+		return w["state"] == "up" && w["lastSeenAt"] != nil && at(t, w, "lastSeenAt").After(from)
+	})
+}
+
 // verdictWithin is the promise: a deadline, not a poll. Times of the record are
 // in milliseconds, cut.
 func verdictWithin(t testing.TB, late time.Duration) {
@@ -120,7 +131,7 @@ func TestWatchVerdictsFallAtTheThreshold(t *testing.T) {
 	for _, c := range append(stalling, steady...) {
 		names = append(names, c.Name)
 	}
-	s := launchListening(t, names)
+	s := launchListening(t, names, "DOCKER_HOST="+dockertest.Require(t).Host)
 	for _, name := range names {
 		await(t, 20*time.Second, name+" is armed", s.stateOf("log", name)("up"))
 	}
@@ -212,7 +223,6 @@ var disturbances = map[string]disturbance{
 		d.c.Pause()
 		rest(t, d)
 		d.c.Unpause()
-		time.Sleep(3 * time.Second) // like a start, it begins with its grace
 	}},
 	"our own restarts": {during: func(t *testing.T, d *disturbed) {
 		for d.lasts(either(3*time.Second, 20*time.Second)) {
@@ -253,7 +263,7 @@ func (d *disturbed) disturb(t *testing.T, of disturbance) {
 	}
 	of.during(t, d)
 	d.proxy.CutEvery(0)
-	await(t, 20*time.Second, "working and heard", up)
+	d.heardAgain(t, d.c.Name)
 	assert.Empty(t, d.alarms(d.c.Name), "no false alarm")
 	falseAlarms := d.watchOf("log", d.c.Name)["falseAlarms"]
 
@@ -275,7 +285,7 @@ func TestWatchAnEngineThatRestarts(t *testing.T) {
 	await(t, 20*time.Second, "armed", up)
 	for range either(1, 5) {
 		engine.Restart()
-		await(t, 30*time.Second, "heard again", up)
+		s.heardAgain(t, c.Name)
 	}
 	assert.Empty(t, s.alarms(c.Name), "no false alarm")
 	late := s.stall(t, openEngine(t, engine.Host), c)
@@ -287,7 +297,7 @@ func TestWatchAnEngineThatRestarts(t *testing.T) {
 func TestWatchALogDriverThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	c := dockertest.Run(t, dockertest.Spec{Name: "unreadable", Args: ticking, LogDriver: "none"})
-	s := launchListening(t, []string{c.Name})
+	s := launchListening(t, []string{c.Name}, "DOCKER_HOST="+dockertest.Require(t).Host)
 	await(t, 10*time.Second, "deaf, and said so", func() bool { return len(s.alarms(c.Name)) == 1 })
 	time.Sleep(2*silence + 2*time.Second)
 	all := s.alarms(c.Name)

@@ -159,6 +159,9 @@ func (s *containerStep) foundUp(f ContainerFinding, past containerPast) {
 	}
 	if another {
 		s.RecoverAt, s.OOMJudge, s.OOMs = time.Time{}, time.Time{}, 0
+		if s.OrderAt.Before(since) {
+			s.OrderAt, s.SignalAt = time.Time{}, time.Time{} // of the run before
+		}
 	}
 	s.StartedAt, s.Paused = c.StartedAt, c.Paused
 	s.runs(since)
@@ -214,11 +217,23 @@ func (s *containerStep) foundDown(f ContainerFinding, past containerPast) {
 		s.Ended.At = past.last.At
 		s.fell(s.ours(past.last.At, f))
 	case s.Running || another:
-		// Who or what ended it is not known. After its own start the engine
-		// starts what it has to: that is waited for.
-		s.foundEnded(f)
-		s.await(DoubtMissing, s.rules.Reconnect)
+		s.foundMissing(f)
 	}
+}
+
+// foundMissing: its end was not heard of, or not yet. An order that was heard
+// explains it all the same. Else it is not known who or what ended it, and
+// after its own start the engine starts what it has to: that is waited for.
+func (s *containerStep) foundMissing(f ContainerFinding) {
+	order, signal := s.OrderAt, s.SignalAt
+	ordered := s.ordered(s.rules.Order, s.ours(f.Container.FinishedAt, f))
+	s.foundEnded(f)
+	s.OrderAt, s.SignalAt = order, signal // the death may be heard of yet
+	if ordered {
+		s.await(DoubtStopped, s.rules.Stopped)
+		return
+	}
+	s.await(DoubtMissing, s.rules.Reconnect)
 }
 
 func (s *containerStep) foundEnded(f ContainerFinding) {

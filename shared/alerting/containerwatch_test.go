@@ -17,7 +17,7 @@ import (
 //	create start die=N crash=N kill=N stop oom sick well destroy pause unpause
 //	               an event, heard at once. crash: the engine will restart it.
 //	~event         it happens while nobody hears it; the engine remembers it
-//	keep, late     what was missed is handed on after the next look, not with it
+//	swap           what was missed is put aside, and what was put aside comes with the next look
 //	blind          the engine is lost
 //	forget         the engine restarted: it remembers nothing
 //	rename=NAME    the container gets another name
@@ -68,10 +68,8 @@ func (s *containerStage) word(word string) {
 		s.c = &Container{ID: value, Name: service, StopTimeout: 10 * time.Second, Health: NoHealth}
 	case "blind":
 		s.rec.Blind = true
-	case "keep":
-		s.kept, s.past = s.past, nil
-	case "late":
-		s.past, s.kept = s.kept, nil
+	case "swap":
+		s.kept, s.past = s.past, s.kept
 	case "forget":
 		s.past = nil
 	case "ourselves":
@@ -291,14 +289,19 @@ func TestContainerWatch(t *testing.T) {
 		"the same, and it is started soon":          {"start kill=15 die=0 stop blind +1h forget look +9s start +1h", "", WatchUp},
 		"the same, and it is not":                   {"start kill=15 die=0 stop blind +1h forget look +10s", "STOPPED", WatchStopped},
 		"it runs, but whether it stays is not seen": {"start crash=1 start blind +1h", "DOWN", WatchDown},
-		"it stayed":                                  {"start crash=1 start blind +1h look +1s", "DOWN -DOWN", WatchUp},
-		"it did not stay":                            {"start crash=1 start blind +1h ~die=1 look", "DOWN DOWN", WatchDown},
-		"perhaps ordered, and the stream is cut":     {"start kill=28 die=0 blind ~stop look +1m", "", WatchStopped},
-		"perhaps ordered, cut, and no stop":          {"start kill=28 die=0 blind look +1s", "DOWN", WatchDown},
-		"its events come after the look":             {"start +1h ~crash=1 ~start keep look late look +10s", "DOWN -DOWN", WatchUp},
-		"missing, and the stop comes after":          {"start +1h ~die=0 forget look stop +1m", "", WatchStopped},
-		"missing, and another one is made":           {"start +1h ~die=0 forget look new=b create +1m start", "", WatchUp},
-		"between two starts by the engine at a look": {"start +1h ~crash=1 look", "DOWN", WatchDown},
+		"it stayed":                                    {"start crash=1 start blind +1h look +1s", "DOWN -DOWN", WatchUp},
+		"it did not stay":                              {"start crash=1 start blind +1h ~die=1 look", "DOWN DOWN", WatchDown},
+		"perhaps ordered, and the stream is cut":       {"start kill=28 die=0 blind ~stop look +1m", "", WatchStopped},
+		"perhaps ordered, cut, and no stop":            {"start kill=28 die=0 blind look +1s", "DOWN", WatchDown},
+		"the order comes with the look, the end after": {"start +1h ~kill=15 swap ~die=0 ~stop swap look swap look +119s", "", WatchStopped},
+		"the order was heard, the end never":           {"start +1h kill=15 ~die=0 forget look +2m", "STOPPED", WatchStopped},
+		"a start and an order, the end after":          {"start die=1 ~start ~kill=15 swap ~die=0 ~stop swap look swap look +2m", "DOWN STOPPED", WatchStopped},
+		"an order of the run before":                   {"start kill=15 ~die=0 ~start forget look +1h die=1", "DOWN", WatchDown},
+		"an order of the run before, just now":         {"start kill=15 ~die=0 ~start forget look die=1", "DOWN", WatchDown},
+		"its events come after the look":               {"start +1h ~crash=1 ~start swap look swap look +10s", "DOWN -DOWN", WatchUp},
+		"missing, and the stop comes after":            {"start +1h ~die=0 forget look stop +1m", "", WatchStopped},
+		"missing, and another one is made":             {"start +1h ~die=0 forget look new=b create +1m start", "", WatchUp},
+		"between two starts by the engine at a look":   {"start +1h ~crash=1 look", "DOWN", WatchDown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newContainerStage(t)

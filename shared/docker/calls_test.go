@@ -4,10 +4,15 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -107,4 +112,33 @@ func (c *calls) note(_ http.ResponseWriter, r *http.Request) bool {
 	defer c.mu.Unlock()
 	c.made[r.Method+" "+path] = true
 	return false
+}
+
+// counting is a proxy in front of the engine that counts requests for logs.
+func counting(t *testing.T, requests *atomic.Int64) string {
+	t.Helper()
+	return recording(t, func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/logs") {
+			requests.Add(1)
+		}
+		return false
+	})
+}
+
+// recording is a proxy in front of the machine's engine. It shows each request,
+// and passes on those that are not answered yet.
+func recording(t *testing.T, answered func(http.ResponseWriter, *http.Request) bool) string {
+	t.Helper()
+	forward := &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
+		Transport:     dockertest.Require(t).Transport(),
+		FlushInterval: -1,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !answered(w, r) {
+			forward.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return strings.Replace(server.URL, "http", "tcp", 1)
 }

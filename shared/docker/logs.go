@@ -40,7 +40,10 @@ const (
 // engine has begun to answer. A line that a cut leaves incomplete is not handed
 // on: it comes whole when asked for again. Nothing but ctx bounds the call.
 //
-// A line may come followPace later than the engine sends it.
+// A line may come followPace later than the engine sends it. What has to be
+// reckoned with, seen on Engine 20.10: the first line of a run can be stamped
+// some milliseconds before its StartedAt; a rotation of the log doubles a line;
+// and with the driver `local` the stream can stay silent from a rotation on.
 func (e *Engine) FollowLog(ctx context.Context, c alerting.Container, since time.Time, backlog int, opened func(), visit func(alerting.LogLine)) error {
 	options := container.LogsOptions{Follow: true, Since: instant(since), Tail: "all"}
 	if backlog >= 0 {

@@ -3,10 +3,6 @@ package docker_test
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,6 +30,7 @@ var kinds = map[string]dockertest.Spec{
 func eachKind(t *testing.T, args []string, test func(t *testing.T, e *docker.Engine, c *dockertest.Container)) {
 	for name, spec := range kinds {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			spec.Args = args
 			test(t, open(t, dockertest.Require(t).Host), dockertest.Run(t, spec))
 		})
@@ -314,99 +311,4 @@ func TestLastLines(t *testing.T) {
 	got, err := e.LastLines(t.Context(), facts, all.stamps[1], 9)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"told to stop: terminated"}, got, "only what is newer than since")
-}
-
-// numbers prints numbered lines: as many as it can, or in pace.
-const numbers = `package main
-
-import ("bufio"; "fmt"; "os"; "strconv"; "time")
-
-func main() {
-	n, _ := strconv.Atoi(os.Args[1])
-	pause, _ := time.ParseDuration(os.Args[2])
-	out := bufio.NewWriter(os.Stdout)
-	for i := range n {
-		fmt.Fprintln(out, i)
-		if pause > 0 || i == n-1 { out.Flush(); time.Sleep(pause) }
-	}
-	time.Sleep(time.Hour)
-}
-`
-
-func TestAReadOfABigLogIsCompleteAndSparing(t *testing.T) {
-	const total = 25_000
-	requests := &atomic.Int64{}
-	e := open(t, counting(t, requests))
-	for _, tty := range []bool{false, true} {
-		c := dockertest.Run(t, dockertest.Spec{Image: dockertest.Image(t, numbers), Args: []string{fmt.Sprint(total), "0"}, TTY: tty, LogDriver: "json-file"})
-		facts := inspect(t, e, c.Name)
-		var all *seen
-		require.Eventually(t, func() bool {
-			all = readAll(t, e, facts, time.Time{})
-			return len(all.texts) == total
-		}, 20*time.Second, 100*time.Millisecond)
-		for since, calls := range map[int]int64{24_990: 1, 15_001: 1, 15_000: 2, 5_000: 2, 0: 6} {
-			requests.Store(0)
-			got := readAll(t, e, facts, all.stamps[since])
-			assert.Equal(t, all.texts[since:], got.texts, "since line %d", since)
-			assert.Equal(t, calls, requests.Load(), "requests for the log since line %d", since)
-		}
-	}
-}
-
-// counting is a proxy in front of the engine that counts requests for logs.
-func counting(t *testing.T, requests *atomic.Int64) string {
-	t.Helper()
-	return recording(t, func(_ http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, "/logs") {
-			requests.Add(1)
-		}
-		return false
-	})
-}
-
-// recording is a proxy in front of the machine's engine. It shows each request,
-// and passes on those that are not answered yet.
-func recording(t *testing.T, answered func(http.ResponseWriter, *http.Request) bool) string {
-	t.Helper()
-	forward := &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
-		Transport:     dockertest.Require(t).Transport(),
-		FlushInterval: -1,
-	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !answered(w, r) {
-			forward.ServeHTTP(w, r)
-		}
-	}))
-	t.Cleanup(server.Close)
-	return strings.Replace(server.URL, "http", "tcp", 1)
-}
-
-// Engine 20.10 hands a line on twice around a rotation, and in a hurry loses a
-// file of the driver `local`: a follower is a good ear, not a proof. What it must
-// not do is fall silent.
-func TestALogIsFollowedThroughRotation(t *testing.T) {
-	e := open(t, dockertest.Require(t).Host)
-	for _, driver := range []string{"json-file", "local"} {
-		const total = 3000 // some 220 KB in the engine's files: a rotation every 300 to 600 lines
-		c := dockertest.Run(t, dockertest.Spec{
-			Image: dockertest.Image(t, numbers), Args: []string{fmt.Sprint(total), "1ms"},
-			LogDriver: driver, LogOptions: map[string]string{"max-size": "20k", "max-file": "3"},
-		})
-		facts := inspect(t, e, c.Name)
-		s := follow(t.Context(), t, e, facts, time.Time{}, -1)
-		s.until(t, 1, fmt.Sprint(total-1))
-		different := map[string]bool{}
-		for _, text := range s.lines() {
-			different[text] = true
-		}
-		assert.Greater(t, len(different), total/2, driver)
-
-		kept := readAll(t, e, facts, s.stamps[0]).texts
-		require.NotEmpty(t, kept)
-		for i, text := range kept {
-			require.Equal(t, fmt.Sprint(total-len(kept)+i), text, "a second read has all that is kept, %s", driver)
-		}
-	}
 }

@@ -45,7 +45,7 @@ func (s *Store) Watches(ctx context.Context) ([]alerting.Watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := collect(ctx, s.reader, scanWatch, "SELECT "+watchColumns+" FROM alert_watches ORDER BY kind, name, host")
+	rows, err := collect(ctx, s.reader, scanWatch, "SELECT "+watchColumns+" FROM alert_watches WHERE name NOT LIKE ':%' ORDER BY kind, name, host") // what begins so is memory of no container
 	if err != nil {
 		return nil, s.dialect.wrap(fmt.Errorf("read watches: %w", err))
 	}

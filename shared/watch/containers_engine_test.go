@@ -212,7 +212,7 @@ func TestContainerOrdersOnARealEngine(t *testing.T) {
 	l.until(c.Name, "STOPPED -STOPPED STOPPED -STOPPED")
 
 	// A signal from the host is nobody's order that the engine knows of.
-	require.NoError(t, syscall.Kill(containerProcess(t, c.ID), syscall.SIGSEGV))
+	require.NoError(t, syscall.Kill(containerProcess(t, c.ID), syscall.SIGKILL))
 	l.until(c.Name, "STOPPED -STOPPED STOPPED -STOPPED DOWN")
 	c.Start()
 	l.until(c.Name, "STOPPED -STOPPED STOPPED -STOPPED DOWN -DOWN")

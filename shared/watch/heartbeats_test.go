@@ -15,8 +15,8 @@ import (
 )
 
 var (
-	tenSeconds = 10 * time.Second
-	minutely   = alerting.HeartbeatTerms{Period: time.Minute, Grace: &tenSeconds}
+	shortGrace = 10 * time.Second
+	minutely   = alerting.HeartbeatTerms{Period: time.Minute, Grace: &shortGrace}
 )
 
 // process is one life of the service.

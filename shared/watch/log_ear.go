@@ -20,6 +20,7 @@ type ear struct {
 	lineLen int
 	arrived time.Time // of that line
 	others  int       // lines since the newest match
+	between float64   // lines a second between the last two
 
 	// A second look at a busy log begins before the deadline: up to which line
 	// it came, after which match, and when it goes on.
@@ -58,16 +59,17 @@ func (e *ear) since(stamp, at, now time.Time) time.Time {
 }
 
 // aheadAt is when the second look has to begin so that it is over at the
-// deadline: before it where much else was written since the last match, and
-// then again each time that half of the rest has passed.
+// deadline: before it where much else is written between two matches, and then
+// again each time that half of the rest has passed.
 func (e *ear) aheadAt(s alerting.LogState, deadline time.Time, timeout time.Duration) time.Time {
+	lines := max(float64(e.others), e.between*timeout.Seconds())
 	switch {
-	case e.others < manyLines || s.ProgressStamp.IsZero():
+	case lines < manyLines || s.ProgressStamp.IsZero():
 		return deadline
 	case e.readAfter.Equal(s.ProgressStamp):
 		return e.readOn
 	}
-	return deadline.Add(-min(2*time.Duration(e.others)*time.Second/readRate, timeout/2))
+	return deadline.Add(-min(time.Duration(2*lines/readRate*float64(time.Second)), timeout/2))
 }
 
 const (
@@ -129,6 +131,9 @@ func (w *logWatch) progress(at, stamp time.Time) {
 	// other: only then is there something to wake up for.
 	from, waited := w.state.ProgressAt, w.state.Silent || !w.state.Armed || !w.state.Moved()
 	next, over := w.state.Progress(at, stamp)
+	if gap := next.ProgressAt.Sub(from); gap > 0 {
+		w.ear.between = float64(w.ear.others) / gap.Seconds()
+	}
 	w.state, w.ear.others = next, 0
 	if over {
 		w.ear.over = &silence{from: from, to: at, episode: next.Episode}
@@ -223,10 +228,14 @@ func (w *logWatch) from(c alerting.Container, now time.Time) time.Time {
 	}
 	past := w.ear.engineNow(now).Add(-max(3*w.rule.Timeout, 10*time.Minute))
 	if c.StartedAt.After(past) {
-		return c.StartedAt
+		return c.StartedAt.Add(-startSlack)
 	}
 	return past
 }
+
+// startSlack is by how much a run's first line may be stamped before its start
+// (up to 3 ms were seen on Engine 20.10).
+const startSlack = 5 * time.Millisecond
 
 // follow reads the stream, and beside it what the stream's backlog may lack.
 func (w *logWatch) follow(ctx context.Context, c alerting.Container, since time.Time) error {

@@ -96,7 +96,7 @@ func (w *logWatch) confirm(ctx context.Context) {
 		w.lookAt = now // it stopped, or runs anew: another matter
 		return
 	}
-	since := c.StartedAt
+	since := c.StartedAt.Add(-startSlack)
 	if w.state.ProgressStamp.After(c.StartedAt) {
 		since = w.ear.since(w.state.ProgressStamp, w.state.ProgressAt, now)
 		since = w.ear.unread(w.state, since, now)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"io"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -37,10 +39,7 @@ func chat(out io.Writer, perSecond int, begin string) {
 func eat() {
 	var all [][]byte
 	for {
-		bite := make([]byte, 1<<20)
-		for i := range bite {
-			bite[i] = byte(i)
-		}
-		all = append(all, bite)
+		all = append(all, bytes.Repeat([]byte("full"), 1<<18)) // written to, or it would not be taken
+		runtime.KeepAlive(all)
 	}
 }
