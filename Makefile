@@ -41,7 +41,7 @@ setup:
 	@scripts/test-setup.sh
 
 .PHONY: demo
-demo: setup ## show a stalled service being told about and healed (needs Docker)
+demo: setup ## show three failures being noticed, told and healed (needs Docker)
 	go run ./local/demo
 
 .PHONY: bench

@@ -86,10 +86,21 @@ func killedRun(t *testing.T) {
 	cmd := exec.Command(os.Args[0], "--name", testName)
 	cmd.Env = append(os.Environ(), asMain+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	out := &listener{words: "【步骤 1】", heard: func() error { return cmd.Process.Kill() }}
+	out := &listener{words: "【服务】", heard: func() error { return cmd.Process.Kill() }}
 	cmd.Stdout, cmd.Stderr = out, out
 	require.ErrorContains(t, cmd.Run(), "signal: killed", "%s", out)
 	require.Len(t, ours(t), 7, "three containers, a network and three images are left behind\n%s", out)
+}
+
+// requireTold checks that all of it was said, in this order.
+func requireTold(t *testing.T, all string, wanted ...string) {
+	t.Helper()
+	rest := all
+	for _, want := range wanted {
+		at := regexp.MustCompile(want).FindStringIndex(rest)
+		require.NotNil(t, at, "not told, or not in this order: %s\n%s", want, all)
+		rest = rest[at[1]:]
+	}
 }
 
 func TestTheStoryHappensAndLeavesNothing(t *testing.T) {
@@ -104,39 +115,71 @@ func TestTheStoryHappensAndLeavesNothing(t *testing.T) {
 	assert.Less(t, time.Since(built), 90*time.Second, "a demonstration is no long wait")
 	t.Logf("\n%s", out)
 
-	rest := out.String()
-	for _, want := range []string{
+	requireTold(t, out.String(),
 		`已移除之前留下的 7 项`,
 		`Trade Monitor 已就绪`,
 		`http://127\.0\.0\.1:\d+/api/alerts`,
 		`\(the group, for your browser\): http://127\.0\.0\.1:\d+/\n`,
-		`【步骤 1】async-service 已启动，ticker 监控随之启动：超过 3s 未同步即告警，每 1s 检查一次`,
-		`【步骤 2】ticker 同步成功`,
+		`━━ 开场`,
+		`【服务】async-service 已启动`,
+		`│ 日志 log +up +超过 3s 没有同步行即告警`,
+		`│ 容器 container +up `,
+		`│ 心跳 heartbeat +up +超过 4s \+ 4s 没有心跳即告警`,
+
+		`━━ 第一幕`,
 		`▶ 演示操作：让 ticker 停滞`,
-		`【步骤 3】监控发现 ticker 超过 3s 未同步，触发告警`,
-		`【步骤 4】async-service 调用 POST /api/events/notify`,
-		`【步骤 5\.1】Trade Monitor 创建告警记录 #1：TICKER_SYNC_TIMEOUT · ERROR · OPEN · Ticker同步超时告警`,
-		`【步骤 5\.3】容器已重启，StartedAt：\d\d:\d\d:\d\d\.\d+ → \d\d:\d\d:\d\d\.\d+`,
-		`正在确认是否恢复：须稳定运行 30s`,
-		`已稳定运行 15s / 30s`,
-		`【步骤 5\.2】微信群收到第 2 条消息`,
-		`│ .*已恢复`,
-		`【步骤 5\.4】告警记录已更新`,
-		`status=RESOLVED actionTaken=重启容器 ` + testName + `-async-service：已恢复.* wechatSent=true`,
-		`│ .*1\. 收到事件`,
-		`核对结果`,
-		`✓ 容器的 StartedAt 恰好变化一次 .*: 变化 1 次，日志中启动 2 次`,
-		`✓ 群里恰好两条消息 .*: 2`,
+		`ticker 停滞 \d 秒…`,
+		`【监控】日志监控：最后一行同步之后 3s 没有新的`,
+		`【告警】#\d+ TICKER_SYNC_TIMEOUT · ERROR · Ticker同步超时告警`,
+		`【通知】微信群收到第 1 条消息`,
+		`│ 错误：Ticker同步超时告警\n`,
+		`│ > 已用独立连接再次读取日志确认，容器在运行\n`,
+		`│ > 最近日志：\n`,
+		`│ > Ticker数据同步完成 .* #\d+\n`,
+		`【处置】容器又启动了，Docker 的 StartedAt：\d\d:\d\d:\d\d\.\d+ → \d\d:\d\d:\d\d\.\d+`,
+		`【通知】微信群收到第 2 条消息`,
+		`│ 已恢复：Ticker同步超时告警\n`,
+		`│ 恢复：.*（历时 \d+秒）\n`,
+		`重启后已稳定运行 20s / 30s`,
+		`【记录】#\d+ 的处置已被证实`,
+		`status=RESOLVED actionTaken=重启容器 `+testName+`-async-service：已恢复.* wechatSent=true occurrences=2`,
+		`│ .*1\. 收到事件.*由日志监控发现`,
+
+		`━━ 第二幕`,
+		`▶ 演示操作：让服务自己崩溃`,
+		`【告警】#\d+ CONTAINER_DOWN · CRITICAL · 容器 `+testName+`-async-service 意外退出，退出码 3`,
+		`【通知】微信群收到第 3 条消息`,
+		`│ > 退出码 3\n`,
+		`│ > 致命错误：行情连接丢失，退出`,
+		`从进程退出到群里收到消息：\d+ 毫秒`,
+		`▶ 演示操作：值班的张三看到通知，调用 POST /api/alerts/\{id\}/handle 启动它`,
+		`【处置】启动 `+testName+`-async-service，下达者：张三`,
+		`【服务】ticker 又开始同步`,
+		`【通知】微信群收到第 4 条消息`,
+		`│ 已恢复：容器 `+testName+`-async-service 意外退出`,
+
+		`━━ 第三幕`,
+		`▶ 演示操作：让服务停发心跳`,
+		`\d 秒没有心跳，监控状态 late…`,
+		`【告警】#\d+ HEARTBEAT_DOWN · ERROR · 心跳超时：async-service-alive`,
+		`【通知】微信群收到第 5 条消息`,
+		`▶ 演示操作：让服务重新发送心跳`,
+		`【通知】微信群收到第 6 条消息`,
+		`│ 已恢复：心跳超时：async-service-alive\n`,
+
+		`━━ 尾声`,
+		`【通知】微信群收到第 7 条消息`,
+		`│ 已恢复（容器已稳定运行 30秒）\n`,
+		`│ .*由 张三 手动触发`,
+		`━━ 核对结果`,
+		`✓ 容器的 StartedAt 恰好变化两次.*: 2；.*: 3`,
+		`✓ 群里恰好七条消息 .*: 7；`,
 		`演示成功`,
 		`已清理：移除了 7 项`,
-	} {
-		at := regexp.MustCompile(want).FindStringIndex(rest)
-		require.NotNil(t, at, "not told, or not in this order: %s", want)
-		rest = rest[at[1]:]
-	}
+	)
 	// Telling and healing do not wait for each other: their order is open.
-	assert.Regexp(t, `【步骤 5\.2】微信群收到第 1 条消息.*\n(.*\n)?.*│ .*Ticker同步超时告警`, out.String())
-	assert.Regexp(t, `【步骤 5\.3】重启 `+testName+`-async-service 的命令已下达，下达者：Trade Monitor`, out.String())
+	assert.Regexp(t, `【处置】重启 `+testName+`-async-service，下达者：Trade Monitor`, out.String())
+	assert.Regexp(t, `【合并】服务里的看门狗随后也上报了`, out.String())
 	assert.NotContains(t, out.String(), "✗")
 	assert.NotContains(t, out.String(), "%!", "a line was given the wrong arguments")
 
@@ -146,7 +189,7 @@ func TestTheStoryHappensAndLeavesNothing(t *testing.T) {
 
 func TestAnInterruptedRunLeavesNothing(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
-	out := &listener{words: "【步骤 3】", heard: func() error { interrupt(); return nil }}
+	out := &listener{words: "【合并】", heard: func() error { interrupt(); return nil }}
 	code, failures := runDemo(t, ctx, out)
 	assert.Equal(t, exitFailed, code)
 	assert.Contains(t, failures, "已中断 (interrupted)")
@@ -158,7 +201,7 @@ func TestARunThatNobodyReadsEndsAndLeavesNothing(t *testing.T) {
 	out := &listener{words: "Trade Monitor 已就绪", heard: func() error { return errors.New("broken pipe") }}
 	code, _ := runDemo(t, t.Context(), out)
 	assert.Equal(t, exitFailed, code)
-	assert.NotContains(t, out.String(), "【步骤 2】")
+	assert.NotContains(t, out.String(), "━━ 第一幕")
 	assert.Empty(t, ours(t))
 }
 

@@ -1,8 +1,9 @@
-// Command demo shows the user guide's workflow happening to a real container:
+// Command demo shows what Trade Monitor notices by itself, on a real container:
 // it puts Trade Monitor, a simulated WeCom robot and a small async-service on a
-// stage of their own in Docker, makes the service's ticker stall, tells what
-// happens line by line until the service is back, and checks that it all did.
-// It leaves nothing behind and touches nothing that it did not make.
+// stage of their own in Docker, has the service fall silent, crash and lose its
+// heartbeat, tells line by line what happens until all is well again, and checks
+// that it all did. It leaves nothing behind and touches nothing that it did not
+// make.
 package main
 
 import (
@@ -101,7 +102,7 @@ func show(ctx context.Context, o options, getenv func(string) string, stdout io.
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	out := newTeller(stdout, stop)
-	out.say("Trade Monitor 演示：ticker 停滞一次，从告警到自动恢复", "a demonstration: one stall of the ticker, from the alarm to the recovery")
+	out.say("Trade Monitor 演示：一个服务，三次故障，三种监控", "a demonstration: one service, three failures, three watches")
 	arch, err := docker.Arch(ctx)
 	if err != nil {
 		return fmt.Errorf("没有可用的 Docker 引擎，请安装并启动 (no Docker engine answers; install and start one): %w", err)

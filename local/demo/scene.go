@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"net/http"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
 	"trade-monitor/local/demo/engine"
 	"trade-monitor/local/demo/script"
+	"trade-monitor/shared/alerting"
 	"trade-monitor/shared/httpapi"
 )
 
@@ -21,25 +19,23 @@ type scene struct {
 	at       time.Time
 	service  engine.State
 	log      string
-	messages []message
-	attempts int // requests that the robot got, refused ones included
-	alerts   int // on record
-	alert    *httpapi.Story
-}
-
-// message is what people in the group see.
-type message struct {
-	At      time.Time `json:"at"`
-	Content string    `json:"content"`
+	messages []message       // about our service
+	others   int             // about other containers of this machine
+	refused  int             // requests that the robot turned down
+	alerts   []httpapi.Story // about our service, oldest first
+	watches  []httpapi.Watch // of our service
 }
 
 // look takes in a scene: what follows from something is looked at before it, so
 // that it is never seen alone.
 func (s *stage) look(ctx context.Context) (scene, error) {
 	sc := scene{at: time.Now()}
-	err := s.lookAtRecord(ctx, &sc)
-	if err == nil {
+	var err error
+	if sc.alerts, err = s.alerts(ctx); err == nil {
 		err = s.lookAtGroup(ctx, &sc)
+	}
+	if err == nil {
+		err = s.lookAtWatches(ctx, &sc)
 	}
 	if err == nil {
 		sc.log, err = s.engine.Logs(ctx, s.of(asyncService))
@@ -50,6 +46,8 @@ func (s *stage) look(ctx context.Context) (scene, error) {
 	return sc, err
 }
 
+// lookAtGroup tells our messages from others: Trade Monitor hears the whole
+// engine, and tells of every container that carries its label.
 func (s *stage) lookAtGroup(ctx context.Context, sc *scene) error {
 	var shown struct {
 		Groups []struct {
@@ -61,55 +59,29 @@ func (s *stage) lookAtGroup(ctx context.Context, sc *scene) error {
 		return err
 	}
 	for _, group := range shown.Groups {
-		sc.messages, sc.attempts = append(sc.messages, group.Messages...), sc.attempts+group.Attempts
+		sc.refused += group.Attempts - len(group.Messages)
+		for _, m := range group.Messages {
+			if strings.Contains(m.Content, s.of(asyncService)) {
+				sc.messages = append(sc.messages, m)
+			} else {
+				sc.others++
+			}
+		}
 	}
 	return nil
 }
 
-func (s *stage) lookAtRecord(ctx context.Context, sc *scene) error {
+func (s *stage) lookAtWatches(ctx context.Context, sc *scene) error {
 	var list struct {
-		Data  []httpapi.Alert `json:"data"`
-		Total int             `json:"total"`
+		Data []httpapi.Watch `json:"data"`
 	}
-	if err := s.get(ctx, s.api+"/api/alerts", &list); err != nil {
-		return err
+	err := s.get(ctx, s.api+"/api/watches", &list)
+	for _, w := range list.Data {
+		if w.Name == s.of(asyncService) || w.Name == heartbeatName {
+			sc.watches = append(sc.watches, w)
+		}
 	}
-	if sc.alerts = list.Total; len(list.Data) == 0 {
-		return nil
-	}
-	// Newest first: the story is about the oldest; a second one is counted.
-	id := list.Data[len(list.Data)-1].ID
-	var answer struct {
-		Data httpapi.Story `json:"data"`
-	}
-	if err := s.get(ctx, s.api+"/api/alerts/"+strconv.FormatInt(id, 10), &answer); err != nil {
-		return err
-	}
-	sc.alert = &answer.Data
-	return nil
-}
-
-// get asks an address for JSON; out may be nil.
-func (s *stage) get(ctx context.Context, address string, out any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return fmt.Errorf("get: %w", err)
-	}
-	answer, err := s.client.Do(req)
-	if err != nil {
-		return fmt.Errorf("get: %w", err)
-	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("get %s: HTTP %d", address, answer.StatusCode)
-	}
-	if out == nil {
-		return nil
-	}
-	if err := json.NewDecoder(answer.Body).Decode(out); err != nil {
-		return fmt.Errorf("get %s: %w", address, err)
-	}
-	return nil
+	return err
 }
 
 // starts counts how often the service began, by its own word.
@@ -120,30 +92,68 @@ func (sc scene) syncs() int {
 	return strings.Count(sc.log[max(0, strings.LastIndex(sc.log, script.Started)):], script.Synced)
 }
 
-// remedy is what was done about the alert: a repeated event may have left a
-// refusal beside it.
-func (sc scene) remedy() *httpapi.Remediation {
-	if sc.alert == nil || len(sc.alert.Remediations) == 0 {
+// watch gives the watch of a kind; nil: there is none yet.
+func (sc scene) watch(kind alerting.WatchKind) *httpapi.Watch {
+	i := slices.IndexFunc(sc.watches, func(w httpapi.Watch) bool { return w.Kind == kind })
+	if i < 0 {
 		return nil
 	}
-	for i, r := range sc.alert.Remediations {
-		if !r.OrderedAt.IsZero() {
-			return &sc.alert.Remediations[i]
-		}
-	}
-	return &sc.alert.Remediations[0]
+	return &sc.watches[i]
 }
 
-// settled tells whether nothing is left to be done or said.
-func (sc scene) settled() bool {
-	r := sc.remedy()
-	if r == nil || r.EndedAt.IsZero() {
-		return false
+// stateOf is how the watch of a kind is, as people read it.
+func (sc scene) stateOf(kind alerting.WatchKind) string {
+	if w := sc.watch(kind); w != nil {
+		return string(w.State)
 	}
-	for _, n := range sc.alert.Notifications {
-		if n.Status == "PENDING" {
-			return false
-		}
+	return "—"
+}
+
+// allUp tells whether all three watches are there and see nothing wrong.
+func (sc scene) allUp() bool {
+	return len(sc.watches) == 3 && !slices.ContainsFunc(sc.watches, func(w httpapi.Watch) bool { return w.State != alerting.WatchUp })
+}
+
+// alert gives the first alert of a type; nil: there is none.
+func (sc scene) alert(alertType string) *httpapi.Story {
+	i := slices.IndexFunc(sc.alerts, func(a httpapi.Story) bool { return a.AlertType == alertType })
+	if i < 0 {
+		return nil
 	}
-	return true
+	return &sc.alerts[i]
+}
+
+// remedy is what was done about an alert: a repeated event may have left a
+// refusal beside it. nil: nothing.
+func remedy(a *httpapi.Story) *httpapi.Remediation {
+	if a == nil {
+		return nil
+	}
+	i := slices.IndexFunc(a.Remediations, func(r httpapi.Remediation) bool { return !r.OrderedAt.IsZero() })
+	if i < 0 {
+		return nil
+	}
+	return &a.Remediations[i]
+}
+
+// told tells whether everything that is owed to the group has been said.
+func told(a *httpapi.Story) bool {
+	return len(a.Notifications) > 0 && !slices.ContainsFunc(a.Notifications, func(n httpapi.Notification) bool { return n.Status == "PENDING" })
+}
+
+// alarmed tells whether there is an alert of a type, and the group knows.
+func (sc scene) alarmed(alertType string) bool {
+	a := sc.alert(alertType)
+	return a != nil && told(a)
+}
+
+// resolved tells whether the alert of a type is over, and the group knows.
+func (sc scene) resolved(alertType string) bool {
+	return sc.alarmed(alertType) && sc.alert(alertType).Status == string(alerting.Resolved)
+}
+
+// settled tells whether besides nothing is left to be done or proven about it.
+func (sc scene) settled(alertType string) bool {
+	r := remedy(sc.alert(alertType))
+	return sc.resolved(alertType) && r != nil && !r.EndedAt.IsZero()
 }

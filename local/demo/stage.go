@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"trade-monitor/local/demo/engine"
@@ -18,8 +17,22 @@ import (
 // The demonstration's thresholds; the guide's are 3 minutes and 60 seconds.
 const (
 	tickerTimeout = 3 * time.Second
-	checkInterval = time.Second
+	// checkInterval is longer than a restart takes: in the story each watch has
+	// one word to say about the stall.
+	checkInterval = 10 * time.Second
+	// dogTimeout is that of the watchdog inside the service. With the log watch
+	// a second quicker, people read the message with the last lines of the log in
+	// it, and what the watchdog posts, while the service is being stopped, is
+	// seen to fold into the same alert.
+	dogTimeout = tickerTimeout + time.Second
+	// The heartbeat is pinged every second; what it is given must bridge the
+	// seconds in which the service is restarted or lies down.
+	heartbeatPeriod = 4 * time.Second
+	heartbeatGrace  = 4 * time.Second
 )
+
+// heartbeatName is what the first ping calls the heartbeat.
+const heartbeatName = "async-service-alive"
 
 // zone is what the clocks of the parts show.
 const zone = "Asia/Shanghai"
@@ -111,7 +124,7 @@ func (s *stage) tradeMonitor() engine.Container {
 		Name: s.of(tradeMonitor), Image: s.of(tradeMonitor), Network: s.name, Alias: tradeMonitor,
 		Publish: []int{script.TradeMonitorPort, script.RobotPort},
 		Mounts:  []string{s.engine.Socket + ":" + engine.DefaultSocket},
-		Env: append(s.settings(),
+		Env: append(s.settings(tickerTimeout),
 			"LISTEN_HOST=0.0.0.0", "PORT="+strconv.Itoa(script.TradeMonitorPort), "DATA_DIR=/data", "LOG_DIR=/logs",
 			"REMEDIATION_CONTAINERS="+s.of(asyncService),
 			"WECHAT_ALLOWED_HOSTS="+host,
@@ -127,47 +140,25 @@ func (s *stage) robot() engine.Container {
 }
 
 func (s *stage) asyncService() engine.Container {
+	monitor := fmt.Sprintf("http://%s:%d", tradeMonitor, script.TradeMonitorPort)
+	heartbeat := url.Values{"period": {heartbeatPeriod.String()}, "grace": {heartbeatGrace.String()}, "service": {s.of(asyncService)}}
 	return engine.Container{
 		Name: s.of(asyncService), Image: s.of(asyncService), Network: s.name, Publish: []int{script.ControlPort},
-		Env: append(s.settings(), fmt.Sprintf("TRADE_MONITOR_URL=http://%s:%d", tradeMonitor, script.TradeMonitorPort)),
+		Env: append(s.settings(dogTimeout),
+			"TRADE_MONITOR_URL="+monitor,
+			script.HeartbeatURL+"="+monitor+"/api/heartbeats/"+heartbeatName+"?"+heartbeat.Encode(),
+		),
 	}
 }
 
 // settings are what both sides are told.
-func (s *stage) settings() []string {
+func (s *stage) settings(timeout time.Duration) []string {
 	return []string{
 		"TZ=" + zone,
 		"ASYNC_MONITOR_CONTAINER=" + s.of(asyncService),
-		"ASYNC_MONITOR_TICKER_TIMEOUT=" + tickerTimeout.String(),
+		"ASYNC_MONITOR_TICKER_TIMEOUT=" + timeout.String(),
 		"ASYNC_MONITOR_CHECK_INTERVAL=" + checkInterval.String(),
 	}
-}
-
-// startService starts the async-service, with which the story begins.
-func (s *stage) startService(ctx context.Context) error {
-	if err := s.start(ctx, s.asyncService()); err != nil {
-		return err
-	}
-	service, err := s.engine.Inspect(ctx, s.of(asyncService))
-	s.control = "http://" + service.Ports[script.ControlPort]
-	return err
-}
-
-// stall makes the ticker of the async-service stall.
-func (s *stage) stall(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.control+script.StallPath, nil)
-	if err != nil {
-		return fmt.Errorf("stall the ticker: %w", err)
-	}
-	answer, err := s.client.Do(req)
-	if err != nil {
-		return fmt.Errorf("stall the ticker: %w", err)
-	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusNoContent {
-		return fmt.Errorf("stall the ticker: HTTP %d", answer.StatusCode)
-	}
-	return nil
 }
 
 // await waits until an address answers 200.
@@ -183,50 +174,5 @@ func (s *stage) await(ctx context.Context, address string) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-	}
-}
-
-// clear removes everything, also when ctx has ended.
-func (s *stage) clear(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limitClear)
-	defer cancel()
-	removed, err := s.engine.RemoveLabelled(ctx, s.labels)
-	if err != nil {
-		return errors.Join(err, fmt.Errorf("清理未完成，请运行 (not everything was removed; run): go run ./local/demo --remove --name %s", s.name))
-	}
-	s.out.say("已清理：移除了 %d 项容器、网络和镜像", "cleaned up: %d containers, networks and images removed", removed)
-	return nil
-}
-
-// farewell says what is left and how to get rid of it.
-func (s *stage) farewell(o options) {
-	remove := "go run ./local/demo --remove"
-	if o.name != DefaultName {
-		remove += " --name " + o.name
-	}
-	s.out.say("按 --keep 保留全部容器", "everything is left running, as --keep says")
-	s.out.quote(strings.Join([]string{
-		"微信群页面 (group page): " + s.page + "/",
-		"告警 (alerts): " + s.api + "/api/alerts",
-		// Docker gives it another port at each restart.
-		fmt.Sprintf("再次停滞 (stall again): curl -X POST http://$(docker port %s %d)%s", s.of(asyncService), script.ControlPort, script.StallPath),
-		"　冷却的 5 分钟内只告警、不重启 (within the cooldown of 5 minutes it alarms and does not restart)",
-		"移除 (remove): " + remove,
-	}, "\n"))
-}
-
-// lastLines is how much of a log is shown after a failure.
-const lastLines = 25
-
-// confess shows what the parts said, before they are removed.
-func (s *stage) confess(ctx context.Context) {
-	for _, part := range []string{tradeMonitor, robot, asyncService} {
-		log, err := s.engine.Logs(ctx, s.of(part))
-		if err != nil {
-			continue // it was not started
-		}
-		lines := strings.Split(strings.TrimSpace(log), "\n")
-		s.out.say("%s 的最后输出", "the last that %s said", s.of(part))
-		s.out.quote(strings.Join(lines[max(0, len(lines)-lastLines):], "\n"))
 	}
 }

@@ -35,6 +35,11 @@ func (t *teller) say(zh, en string, args ...any) {
 	t.print("[%6.1fs] %s\n", time.Since(t.began).Seconds(), text)
 }
 
+// heading begins a part of the story.
+func (t *teller) heading(zh, en string) {
+	t.print("\n━━ %s\n   (%s)\n", zh, en)
+}
+
 func (t *teller) print(format string, args ...any) {
 	if _, err := fmt.Fprintf(t.w, format, args...); err != nil {
 		t.gone()

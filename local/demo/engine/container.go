@@ -27,6 +27,8 @@ type State struct {
 	ID        string
 	Running   bool
 	StartedAt time.Time
+	EndedAt   time.Time      // of the run before; zero: none has ended
+	ExitCode  int            // of that run, while it does not run again
 	Ports     map[int]string // the address that stands for a published port: 127.0.0.1:32768
 }
 
@@ -69,8 +71,9 @@ func (e *Engine) Inspect(ctx context.Context, name string) (State, error) {
 	var answer struct {
 		ID    string
 		State struct {
-			Running   bool
-			StartedAt time.Time
+			Running               bool
+			StartedAt, FinishedAt time.Time
+			ExitCode              int
 		}
 		NetworkSettings struct {
 			Ports map[string][]struct{ HostIP, HostPort string }
@@ -79,7 +82,10 @@ func (e *Engine) Inspect(ctx context.Context, name string) (State, error) {
 	if err := e.call(ctx, http.MethodGet, "/containers/"+name+"/json", nil, &answer); err != nil {
 		return State{}, fmt.Errorf("inspect %s: %w", name, err)
 	}
-	s := State{ID: answer.ID, Running: answer.State.Running, StartedAt: answer.State.StartedAt, Ports: map[int]string{}}
+	s := State{
+		ID: answer.ID, Running: answer.State.Running, StartedAt: answer.State.StartedAt,
+		EndedAt: answer.State.FinishedAt, ExitCode: answer.State.ExitCode, Ports: map[int]string{},
+	}
 	for port, bound := range answer.NetworkSettings.Ports {
 		var number int
 		if _, err := fmt.Sscanf(port, "%d/tcp", &number); err == nil && len(bound) > 0 {
