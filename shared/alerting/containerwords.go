@@ -98,7 +98,7 @@ func (w containerWords) alarm(n ContainerNotice) (title, message string) {
 	switch n.Type {
 	case ContainerUnhealthy:
 		title = w.pick("容器 %s 健康检查失败", "container %s is unhealthy", n.Container)
-		if says := tail([]string{n.Says}); len(says) > 0 {
+		if says := LogTail([]string{n.Says}); len(says) > 0 {
 			lines = append(lines, w.pick("检查输出：%s", "the check says: %s", strings.Join(says, " ")))
 		}
 	case ContainerStopped:
@@ -155,7 +155,7 @@ func (w containerWords) death(n ContainerNotice) []string {
 	if d.Unseen && n.Type != ContainerStopped {
 		add("发生在无法观察 Docker 期间，原因不明", "it happened while Docker could not be watched; the reason is not known")
 	}
-	if text := tail(d.Lines); len(text) > 0 && n.Type != ContainerStopped {
+	if text := LogTail(d.Lines); len(text) > 0 && n.Type != ContainerStopped {
 		add("──── 最近日志 ────", "──── 最近日志 (last lines) ────")
 		lines = append(append(lines, text...), "────────────────")
 	}
@@ -190,9 +190,10 @@ var signalNames = map[int]string{
 	16: "SIGSTKFLT", 24: "SIGXCPU", 25: "SIGXFSZ", 26: "SIGVTALRM", 27: "SIGPROF", 29: "SIGIO", 30: "SIGPWR", 31: "SIGSYS",
 }
 
-// tail makes the last lines of a log fit to be shown to people: credentials
-// first, so that no cut can leave half of one.
-func tail(lines []string) []string {
+// LogTail makes the last lines of a log fit to be shown to people, without the
+// empty ones: credentials first, so that no cut can leave half of one, and in
+// all lines together, since a key goes over many.
+func LogTail(lines []string) []string {
 	var text strings.Builder
 	for _, line := range lines {
 		text.WriteString(clipBytes(line, maxTailRead) + "\n")

@@ -23,6 +23,25 @@ func TestWhileTheLogMovesNothingIsTold(t *testing.T) {
 	})
 }
 
+// A private key goes over many lines, of which each alone looks harmless.
+func TestTheEvidenceHoldsNoSecret(t *testing.T) {
+	logBubble(t, func(t *testing.T, w *world) {
+		_, stop := w.watching()
+		defer stop()
+		w.tick()
+		for _, line := range []string{"password=hunter2", "-----BEGIN PRIVATE KEY-----", "bm90IGEga2V5IGJ1dCBpdCBjb3VsZCBiZSBvbmU", "-----END PRIVATE KEY-----"} {
+			w.print(line)
+		}
+		pass(3 * time.Minute)
+		w.wants(silent)
+		message := w.last().ev.Message
+		assert.Contains(t, message, "Ticker synced")
+		assert.Contains(t, message, "password=***")
+		assert.NotContains(t, message, "hunter2")
+		assert.NotContains(t, message, "bm90IGEga2V5")
+	})
+}
+
 func TestASilenceIsTheGuidesEventAtTheDeadline(t *testing.T) {
 	logBubble(t, func(t *testing.T, w *world) {
 		logs, stop := w.watching()

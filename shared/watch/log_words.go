@@ -158,13 +158,14 @@ func (w *logWatch) hearsAgain() owedEvent {
 
 // evidence is the last lines, as an event shows them.
 func (w *logWatch) evidence(lines []string) string {
-	if len(lines) == 0 {
+	shown := alerting.LogTail(lines)
+	if len(shown) == 0 {
 		return ""
 	}
 	var b strings.Builder
 	b.WriteString(w.text("\n最近日志：", "\nLast lines:"))
-	for _, line := range lines {
-		fmt.Fprintf(&b, "\n%s", clip(alerting.MaskSecrets(line), evidenceWidth))
+	for _, line := range shown {
+		fmt.Fprintf(&b, "\n%s", clip(line, evidenceWidth))
 	}
 	return b.String()
 }
