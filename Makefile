@@ -36,6 +36,14 @@ test: setup check ## run all tests on real parts (as root on Debian it installs 
 test-image: setup ## of the tests, only the image, docker-compose, the README's and the guide's commands
 	CGO_ENABLED=1 go test -race -count=1 -vet=off -tags image -timeout 24m -run TestTheImage -v ./local
 
+# The short forms of the same tests are part of `make test`. No race detector: it
+# would be a part of what is measured. What the program prints is kept in build/.
+.PHONY: watches
+watches: setup ## the long proofs of the watches; minutes
+	@mkdir -p build
+	@set -o pipefail; TRADE_MONITOR_PROOF=long go test -count=1 -vet=off -timeout 60m -run '^TestWatch' -v ./local | tee build/watches.log; status=$$?; \
+	printf '\nfigures\n'; sed -n 's/^ *[a-z_]*_test.go:[0-9]*: figures: /  /p' build/watches.log; exit $$status
+
 .PHONY: setup
 setup:
 	@scripts/test-setup.sh
