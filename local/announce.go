@@ -23,6 +23,7 @@ func (s *service) announce(ctx context.Context, w io.Writer, at net.Addr) {
 		{"机器人 (WECHAT_WEBHOOK_URL)", robotInForce(s.cfg)},
 		{"群 (groups in wechat_groups)", s.groupsInForce(ctx)},
 		{"自动处置 (remediation)", fmt.Sprintf("%s %v", s.cfg.Mode, s.policy.policy().Containers)},
+		{"监控 (watching)", watchingInForce(s.policy.policy())},
 		{"策略 (policy)", policyInForce(s.cfg)},
 		{"Docker", s.dockerInForce(ctx)},
 		{"告警日志 (alert log)", filepath.Join(s.cfg.LogDir, "alert.log")},
@@ -39,6 +40,15 @@ func (s *service) listeningAt(at net.Addr) string {
 		return "http://" + at.String()
 	}
 	return "https://" + at.String() + " " + s.certificate.inForce()
+}
+
+// watchingInForce says what is watched without anybody posting an event.
+func watchingInForce(p alerting.Policy) string {
+	logs := make([]string, len(p.Logs))
+	for i, l := range p.Logs {
+		logs[i] = l.Container + " " + l.Timeout.String()
+	}
+	return fmt.Sprintf("日志 (logs) %v，容器 (containers) %v，心跳 (heartbeats) %d", logs, p.Containers, len(p.Heartbeats))
 }
 
 func databaseInForce(cfg config.Config) string {
