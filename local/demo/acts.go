@@ -85,7 +85,7 @@ func (t *story) acts(s *stage) []act {
 		{"第二幕：容器事件。服务崩溃退出", "act 2, container events: the service crashes", []step{
 			{"让服务自己崩溃", "the service ends by itself",
 				s.crash, func() bool { return t.now.alarmed(down) && t.elapsed() >= reading }, limitAlarm, nil},
-			{"值班的" + person + "看到通知，调用 POST /api/alerts/{id}/handle 启动它", "the person on duty reads it and has it started by `handle`",
+			{"值班的" + person + "看到通知，调用 POST /api/alerts/2/handle 启动它", "the person on duty reads it and has it started by `handle`",
 				t.handle(s, down), func() bool { return t.now.resolved(down) }, limitAlarm, nil},
 		}},
 		{"第三幕：心跳。服务在运行，但不再报告自己正常", "act 3, the heartbeat: the service runs, and no longer says that it is well", []step{

@@ -16,6 +16,7 @@ import (
 // programs are the parts and the packages that they are built from.
 var programs = []struct{ part, source string }{
 	{tradeMonitor, "trade-monitor/local"},
+	{dockerView, "trade-monitor/local/demo/view"},
 	{robot, "trade-monitor/local/demo/robot"},
 	{asyncService, "trade-monitor/local/demo/asyncservice"},
 }
@@ -23,7 +24,7 @@ var programs = []struct{ part, source string }{
 // build makes an image of each part, FROM scratch out of a static program: no
 // registry is needed.
 func (s *stage) build(ctx context.Context, arch string) error {
-	s.out.say("正在构建三个程序，首次需要一两分钟…", "building three programs; the first time takes a minute or two …")
+	s.out.say("正在构建四个程序，首次需要一两分钟…", "building four programs; the first time takes a minute or two …")
 	dir, err := os.MkdirTemp("", s.name+"-")
 	if err != nil {
 		return fmt.Errorf("build directory: %w", err)
@@ -43,7 +44,7 @@ func (s *stage) build(ctx context.Context, arch string) error {
 			return err
 		}
 	}
-	s.out.say("三个镜像已就绪（FROM scratch，不需要镜像仓库）", "three images are ready: FROM scratch, no registry needed")
+	s.out.say("四个镜像已就绪（FROM scratch，不需要镜像仓库）", "four images are ready: FROM scratch, no registry needed")
 	return nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"trade-monitor/local/demo/engine"
+	"trade-monitor/shared/docker"
 	"trade-monitor/shared/docker/dockertest"
 )
 
@@ -39,10 +40,10 @@ func TestMain(m *testing.M) {
 // ours lists what the demonstration has in Docker.
 func ours(t *testing.T) []string {
 	t.Helper()
-	docker, err := engine.Open(os.Getenv("DOCKER_HOST"))
+	e, err := engine.Open(os.Getenv("DOCKER_HOST"))
 	require.NoError(t, err)
-	defer docker.Close()
-	names, err := docker.Labelled(t.Context(), newStage(docker, testName, nil).labels)
+	defer e.Close()
+	names, err := e.Labelled(t.Context(), newStage(e, testName, nil).labels)
 	require.NoError(t, err)
 	return names
 }
@@ -89,7 +90,7 @@ func killedRun(t *testing.T) {
 	out := &listener{words: "【服务】", heard: func() error { return cmd.Process.Kill() }}
 	cmd.Stdout, cmd.Stderr = out, out
 	require.ErrorContains(t, cmd.Run(), "signal: killed", "%s", out)
-	require.Len(t, ours(t), 7, "three containers, a network and three images are left behind\n%s", out)
+	require.Len(t, ours(t), 9, "four containers, a network and four images are left behind\n%s", out)
 }
 
 // requireTold checks that all of it was said, in this order.
@@ -106,17 +107,19 @@ func requireTold(t *testing.T, all string, wanted ...string) {
 func TestTheStoryHappensAndLeavesNothing(t *testing.T) {
 	killedRun(t)
 	foreign := dockertest.Run(t, dockertest.Spec{Name: testName + "-async-service", Labels: map[string]string{labelName: testName, labelOwner: "somebody else"}})
+	// Somebody's own container that is watched, and ends again and again.
+	dockertest.Run(t, dockertest.Spec{Name: "real", Labels: map[string]string{docker.WatchLabel: "true"}, Args: []string{"-exit-after", "3s"}, RestartPolicy: "always"})
 	before := foreign.State()
 
 	var built time.Time
-	out := &listener{words: "三个镜像已就绪", heard: func() error { built = time.Now(); return nil }}
+	out := &listener{words: "四个镜像已就绪", heard: func() error { built = time.Now(); return nil }}
 	code, failures := runDemo(t, t.Context(), out)
 	require.Equal(t, exitOK, code, "%s\n%s", failures, out)
 	assert.Less(t, time.Since(built), 90*time.Second, "a demonstration is no long wait")
 	t.Logf("\n%s", out)
 
 	requireTold(t, out.String(),
-		`已移除之前留下的 7 项`,
+		`已移除之前留下的 9 项`,
 		`Trade Monitor 已就绪`,
 		`http://127\.0\.0\.1:\d+/api/alerts`,
 		`\(the group, for your browser\): http://127\.0\.0\.1:\d+/\n`,
@@ -130,7 +133,7 @@ func TestTheStoryHappensAndLeavesNothing(t *testing.T) {
 		`▶ 演示操作：让 ticker 停滞`,
 		`ticker 停滞 \d 秒…`,
 		`【监控】日志监控：最后一行同步之后 3s 没有新的`,
-		`【告警】#\d+ TICKER_SYNC_TIMEOUT · ERROR · Ticker同步超时告警`,
+		`【告警】#1 TICKER_SYNC_TIMEOUT · ERROR · Ticker同步超时告警`,
 		`【通知】微信群收到第 1 条消息`,
 		`│ 错误：Ticker同步超时告警\n`,
 		`│ > 已用独立连接再次读取日志确认，容器在运行\n`,
@@ -141,18 +144,18 @@ func TestTheStoryHappensAndLeavesNothing(t *testing.T) {
 		`│ 已恢复：Ticker同步超时告警\n`,
 		`│ 恢复：.*（历时 \d+秒）\n`,
 		`重启后已稳定运行 20s / 30s`,
-		`【记录】#\d+ 的处置已被证实`,
+		`【记录】#1 的处置已被证实`,
 		`status=RESOLVED actionTaken=重启容器 `+testName+`-async-service：已恢复.* wechatSent=true occurrences=2`,
 		`│ .*1\. 收到事件.*由日志监控发现`,
 
 		`━━ 第二幕`,
 		`▶ 演示操作：让服务自己崩溃`,
-		`【告警】#\d+ CONTAINER_DOWN · CRITICAL · 容器 `+testName+`-async-service 意外退出，退出码 3`,
+		`【告警】#2 CONTAINER_DOWN · CRITICAL · 容器 `+testName+`-async-service 意外退出，退出码 3`,
 		`【通知】微信群收到第 3 条消息`,
 		`│ > 退出码 3\n`,
 		`│ > 致命错误：行情连接丢失，退出`,
 		`从进程退出到群里收到消息：\d+ 毫秒`,
-		`▶ 演示操作：值班的张三看到通知，调用 POST /api/alerts/\{id\}/handle 启动它`,
+		`▶ 演示操作：值班的张三看到通知，调用 POST /api/alerts/2/handle 启动它`,
 		`【处置】启动 `+testName+`-async-service，下达者：张三`,
 		`【服务】ticker 又开始同步`,
 		`【通知】微信群收到第 4 条消息`,
@@ -161,7 +164,7 @@ func TestTheStoryHappensAndLeavesNothing(t *testing.T) {
 		`━━ 第三幕`,
 		`▶ 演示操作：让服务停发心跳`,
 		`\d 秒没有心跳，监控状态 late…`,
-		`【告警】#\d+ HEARTBEAT_DOWN · ERROR · 心跳超时：async-service-alive`,
+		`【告警】#3 HEARTBEAT_DOWN · ERROR · 心跳超时：async-service-alive`,
 		`【通知】微信群收到第 5 条消息`,
 		`▶ 演示操作：让服务重新发送心跳`,
 		`【通知】微信群收到第 6 条消息`,
@@ -175,7 +178,7 @@ func TestTheStoryHappensAndLeavesNothing(t *testing.T) {
 		`✓ 容器的 StartedAt 恰好变化两次.*: 2；.*: 3`,
 		`✓ 群里恰好七条消息 .*: 7；`,
 		`演示成功`,
-		`已清理：移除了 7 项`,
+		`已清理：移除了 9 项`,
 	)
 	// Telling and healing do not wait for each other: their order is open.
 	assert.Regexp(t, `【处置】重启 `+testName+`-async-service，下达者：Trade Monitor`, out.String())
@@ -193,7 +196,7 @@ func TestAnInterruptedRunLeavesNothing(t *testing.T) {
 	code, failures := runDemo(t, ctx, out)
 	assert.Equal(t, exitFailed, code)
 	assert.Contains(t, failures, "已中断 (interrupted)")
-	assert.Contains(t, out.String(), "已清理：移除了 7 项")
+	assert.Contains(t, out.String(), "已清理：移除了 9 项")
 	assert.Empty(t, ours(t))
 }
 

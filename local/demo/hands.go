@@ -76,12 +76,12 @@ func (s *stage) call(ctx context.Context, method, address, body string, out any)
 	return nil
 }
 
-// alerts are the alerts about the service, oldest first.
+// alerts are all alerts, oldest first.
 func (s *stage) alerts(ctx context.Context) (stories []httpapi.Story, err error) {
 	var list struct {
 		Data []httpapi.Alert `json:"data"`
 	}
-	if err := s.get(ctx, s.api+"/api/alerts?pageSize=50&serviceName="+s.of(asyncService), &list); err != nil {
+	if err := s.get(ctx, s.api+"/api/alerts?pageSize=50", &list); err != nil {
 		return nil, err
 	}
 	for i := len(list.Data) - 1; i >= 0; i-- {

@@ -28,12 +28,15 @@ func (s *stage) farewell(o options) {
 		remove += " --name " + o.name
 	}
 	s.out.say("按 --keep 保留全部容器", "everything is left running, as --keep says")
+	// Docker gives it another port at each restart.
+	post := fmt.Sprintf("curl -X POST http://$(docker port %s %d)", s.of(asyncService), script.ControlPort)
 	s.out.quote(strings.Join([]string{
 		"微信群页面 (group page): " + s.page + "/",
-		"告警 (alerts): " + s.api + "/api/alerts",
-		// Docker gives it another port at each restart.
-		fmt.Sprintf("再次停滞 (stall again): curl -X POST http://$(docker port %s %d)%s", s.of(asyncService), script.ControlPort, script.StallPath),
+		"告警与监控 (alerts and watches): " + s.api + "/api/alerts  " + s.api + "/api/watches",
+		"再次停滞 (stall again): " + post + script.StallPath,
 		"　冷却的 5 分钟内只告警、不重启 (within the cooldown of 5 minutes it alarms and does not restart)",
+		"再次崩溃 (crash again): " + post + script.CrashPath,
+		"停发、重发心跳 (stop and start the heartbeat): " + post + script.MutePath + ", " + post + script.VoicePath,
 		"移除 (remove): " + remove,
 	}, "\n"))
 }
@@ -43,7 +46,7 @@ const lastLines = 25
 
 // confess shows what the parts said, before they are removed.
 func (s *stage) confess(ctx context.Context) {
-	for _, part := range []string{tradeMonitor, robot, asyncService} {
+	for _, part := range []string{tradeMonitor, dockerView, robot, asyncService} {
 		log, err := s.engine.Logs(ctx, s.of(part))
 		if err != nil {
 			continue // it was not started

@@ -19,11 +19,10 @@ type scene struct {
 	at       time.Time
 	service  engine.State
 	log      string
-	messages []message       // about our service
-	others   int             // about other containers of this machine
+	messages []message
 	refused  int             // requests that the robot turned down
-	alerts   []httpapi.Story // about our service, oldest first
-	watches  []httpapi.Watch // of our service
+	alerts   []httpapi.Story // on record, oldest first
+	watches  []httpapi.Watch
 }
 
 // look takes in a scene: what follows from something is looked at before it, so
@@ -46,8 +45,6 @@ func (s *stage) look(ctx context.Context) (scene, error) {
 	return sc, err
 }
 
-// lookAtGroup tells our messages from others: Trade Monitor hears the whole
-// engine, and tells of every container that carries its label.
 func (s *stage) lookAtGroup(ctx context.Context, sc *scene) error {
 	var shown struct {
 		Groups []struct {
@@ -55,20 +52,12 @@ func (s *stage) lookAtGroup(ctx context.Context, sc *scene) error {
 			Messages []message `json:"messages"`
 		} `json:"groups"`
 	}
-	if err := s.get(ctx, s.page+"/messages.json", &shown); err != nil {
-		return err
-	}
+	err := s.get(ctx, s.page+"/messages.json", &shown)
 	for _, group := range shown.Groups {
+		sc.messages = append(sc.messages, group.Messages...)
 		sc.refused += group.Attempts - len(group.Messages)
-		for _, m := range group.Messages {
-			if strings.Contains(m.Content, s.of(asyncService)) {
-				sc.messages = append(sc.messages, m)
-			} else {
-				sc.others++
-			}
-		}
 	}
-	return nil
+	return err
 }
 
 func (s *stage) lookAtWatches(ctx context.Context, sc *scene) error {
@@ -76,11 +65,7 @@ func (s *stage) lookAtWatches(ctx context.Context, sc *scene) error {
 		Data []httpapi.Watch `json:"data"`
 	}
 	err := s.get(ctx, s.api+"/api/watches", &list)
-	for _, w := range list.Data {
-		if w.Name == s.of(asyncService) || w.Name == heartbeatName {
-			sc.watches = append(sc.watches, w)
-		}
-	}
+	sc.watches = list.Data
 	return err
 }
 

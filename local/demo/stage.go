@@ -45,6 +45,7 @@ const (
 
 // The parts on the stage.
 const (
+	dockerView   = "docker-view"
 	tradeMonitor = "trade-monitor"
 	robot        = "robot"
 	asyncService = "async-service"
@@ -89,8 +90,8 @@ func (s *stage) set(ctx context.Context, arch string) error {
 	if err := s.engine.CreateNetwork(ctx, s.name, s.labels); err != nil {
 		return err
 	}
-	// In this order: the robot moves in with Trade Monitor.
-	for _, c := range []engine.Container{s.tradeMonitor(), s.robot()} {
+	// In this order: each needs the one before it.
+	for _, c := range []engine.Container{s.view(), s.tradeMonitor(), s.robot()} {
 		if err := s.start(ctx, c); err != nil {
 			return err
 		}
@@ -116,16 +117,26 @@ func (s *stage) start(ctx context.Context, c engine.Container) error {
 	return s.engine.Run(ctx, c)
 }
 
-// tradeMonitor is the service as anybody would run it, with the socket of the
-// engine. It publishes the robot's page as well, which shares its network.
+// view is what Trade Monitor sees of the engine: only what carries our labels.
+func (s *stage) view() engine.Container {
+	return engine.Container{
+		Name: s.of(dockerView), Image: s.of(dockerView), Network: s.name, Alias: dockerView,
+		Mounts: []string{s.engine.Socket + ":" + script.ViewSocket},
+		Env:    []string{script.ViewLabel + "=" + labelName + "=" + s.name},
+	}
+}
+
+// tradeMonitor is the service as anybody would run it, but for the view in place
+// of the engine's socket. It publishes the robot's page as well, which shares its
+// network.
 func (s *stage) tradeMonitor() engine.Container {
 	host := "127.0.0.1:" + strconv.Itoa(script.RobotPort)
 	return engine.Container{
 		Name: s.of(tradeMonitor), Image: s.of(tradeMonitor), Network: s.name, Alias: tradeMonitor,
 		Publish: []int{script.TradeMonitorPort, script.RobotPort},
-		Mounts:  []string{s.engine.Socket + ":" + engine.DefaultSocket},
 		Env: append(s.settings(tickerTimeout),
 			"LISTEN_HOST=0.0.0.0", "PORT="+strconv.Itoa(script.TradeMonitorPort), "DATA_DIR=/data", "LOG_DIR=/logs",
+			fmt.Sprintf("DOCKER_HOST=tcp://%s:%d", dockerView, script.ViewPort),
 			"REMEDIATION_CONTAINERS="+s.of(asyncService),
 			"WECHAT_ALLOWED_HOSTS="+host,
 			"WECHAT_WEBHOOK_URL="+wecomtest.URL("http://"+host, wecomtest.New().Key(script.Group)),

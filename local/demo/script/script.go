@@ -7,6 +7,14 @@ const (
 	TradeMonitorPort = 5005
 	RobotPort        = 8080
 	ControlPort      = 8081
+	ViewPort         = 2375
+)
+
+// What the view on the engine is told: the label, NAME=VALUE, that everything in
+// it carries; and where the engine's socket is.
+const (
+	ViewLabel  = "VIEW_LABEL"
+	ViewSocket = "/var/run/docker.sock"
 )
 
 // What the async-service does when it gets a POST.
