@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"trade-monitor/shared/httpapi"
@@ -14,6 +15,9 @@ type health struct {
 	db     interface{ Ready(context.Context) error }
 	docker interface{ Ping(context.Context) error } // nil: remediation is off
 	policy interface{ Usable() bool }
+	// deaf names the watches that cannot hear though there is an engine; nil:
+	// nothing is watched.
+	deaf func() []string
 }
 
 // report is the body of both.
@@ -53,6 +57,11 @@ func (h health) ready(w http.ResponseWriter, r *http.Request) error {
 	}
 	if !h.policy.Usable() {
 		rep.Degraded = append(rep.Degraded, "策略文件无法使用，沿用之前的策略，原因见日志 (POLICY_FILE cannot be used, the policy before it stays; the log says why)")
+	}
+	if h.deaf != nil {
+		if deaf := h.deaf(); len(deaf) > 0 {
+			rep.Degraded = append(rep.Degraded, "监控失聪 (watches that cannot hear): "+strings.Join(deaf, ", "))
+		}
 	}
 	return answer(w, rep)
 }

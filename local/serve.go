@@ -127,7 +127,7 @@ func (s *service) assemble(ctx context.Context) error {
 	)...)
 	metrics.watch(s.db, s.loops, s.watches)
 	metrics.registry.MustRegister(file)
-	h := health{loops: s.loops, db: s.db, policy: file}
+	h := health{loops: s.loops, db: s.db, policy: file, deaf: s.watches.deaf}
 	if s.cfg.Mode != alerting.Off {
 		h.docker = engine
 	}

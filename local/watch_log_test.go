@@ -308,5 +308,7 @@ func TestWatchALogDriverThatCannotBeRead(t *testing.T) {
 	watch := s.watchOf("log", c.Name)
 	assert.Equal(t, "deaf", watch["state"])
 	assert.Equal(t, float64(1), watch["deafTimes"])
+	assert.Contains(t, s.get("/readyz").text, "监控失聪 (watches that cannot hear): log "+c.Name)
+	assert.Contains(t, s.get("/readyz").text, `"status":"degraded"`)
 	t.Logf("figures: %-32s WATCH_DEAF told once, no silence", "a driver that cannot be read")
 }

@@ -98,6 +98,18 @@ func (w *watches) Watches(ctx context.Context) ([]alerting.Watch, error) {
 	return append(all, ours...), nil
 }
 
+// deaf names the watches of containers that cannot hear, once an engine was
+// reached.
+func (w *watches) deaf() []string {
+	var names []string
+	for _, one := range append(w.logs.Watches(), w.containers.Watches()...) {
+		if one.State == alerting.WatchDeaf && one.Host != "" {
+			names = append(names, string(one.Kind)+" "+one.Name)
+		}
+	}
+	return names
+}
+
 // pinged tells the loop of a heartbeat that was pinged.
 func (w *watches) pinged(h alerting.Heartbeat) { w.heartbeats.Changed(h) }
 
