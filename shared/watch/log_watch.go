@@ -14,7 +14,7 @@ const (
 	unseenAfter = time.Minute
 	// glanceEvery is how often a container that is not there, or does not run, is
 	// looked for when no event of the engine says anything.
-	glanceEvery = 10 * time.Second
+	glanceEvery = 30 * time.Second
 	// confirmTime bounds the second look at a silence. A log of many gigabytes may
 	// take it; the verdict is then late, and never false.
 	confirmTime = 30 * time.Second
@@ -158,7 +158,7 @@ func (w *logWatch) inspect(ctx context.Context) {
 	}
 	c, err := w.all.engine.Inspect(ctx, w.rule.Container)
 	var clock time.Time
-	if err == nil {
+	if err == nil && c != nil && c.Running {
 		clock, err = w.all.engine.Clock(ctx)
 	}
 	now := w.now()
@@ -188,10 +188,13 @@ func (w *logWatch) see(c *alerting.Container, now, clock time.Time) {
 	defer w.mu.Unlock()
 	was := w.state
 	w.state = w.state.See(c, now, clock)
-	w.ear.clock(now, clock)
 	if c != nil {
 		w.facts.seen = true
 	}
+	if !w.state.Running {
+		return
+	}
+	w.ear.clock(now, clock)
 	if w.state.ProgressAt.IsZero() && !w.state.ProgressStamp.IsZero() {
 		// Known from before our restart: put it on our clock.
 		w.state.ProgressAt = w.ear.instant(w.state.ProgressStamp, now)
