@@ -75,3 +75,20 @@ func TestTheGuidesFirstSentence(t *testing.T) {
 	require.Len(t, objects(alert, "remediations"), 1)
 	assert.Equal(t, float64(1), s.get("/api/alerts").fields["total"], "our own restart is no other alert")
 }
+
+// Promise 6: a restart that does not bring the ticker back is no recovery,
+// however stably the container runs.
+func TestWatchARestartThatDoesNotHelpIsNoRecovery(t *testing.T) {
+	t.Parallel()
+	engine := dockertest.PrivateEngine(t)
+	c := engine.Run(t, dockertest.Spec{Name: "stuck", Args: []string{"-tick", "500ms", "-silent-after", "5s", "-first-run-only"}})
+	robots := wecomtest.Start(t)
+	policy, _ := policyAt(t, "types: {TICKER_SYNC_TIMEOUT: {symptom: 15s, verify: {stable: 3s}}}")
+	s := launchWatching(t, engine, robots, c.Name, "POLICY_FILE="+policy)
+	robots.ExpectWithin(t, 30*time.Second, robots.Key("ops"), "Ticker同步超时告警")
+	outcome := robots.ExpectWithin(t, 40*time.Second, robots.Key("ops"), "未恢复，请处理", "15秒 后症状仍在")
+	assert.NotContains(t, outcome.Content, "已恢复（")
+	alert := s.story(1)
+	assert.Equal(t, "OPEN", alert["status"])
+	assert.Equal(t, "FAILED", objects(alert, "remediations")[0]["status"])
+}

@@ -168,7 +168,7 @@ func TestAssess(t *testing.T) {
 		container := Container{ID: "c1", Running: true, StartedAt: noon, Health: NoHealth}
 		c.change(&container)
 		now := noon.Add(c.after)
-		step := r.Assess(&container, v, now)
+		step := r.Assess(&container, v, NoSymptom, 5*time.Minute, now)
 		assert.Equal(t, c.do, step.Do, name)
 		assert.Equal(t, c.status, step.Status, name)
 		assert.Equal(t, c.code, step.Reason.Code, name)
@@ -176,7 +176,38 @@ func TestAssess(t *testing.T) {
 			assert.True(t, step.Next.After(now) && !step.Next.After(now.Add(time.Second)), name)
 		}
 	}
-	assert.Equal(t, Failed, r.Assess(nil, v, noon).Status)
+	assert.Equal(t, Failed, r.Assess(nil, v, NoSymptom, 5*time.Minute, noon).Status)
+}
+
+// Promise 6: recovered means that the original symptom is gone.
+func TestARestartThatLeavesTheSymptomDidNotHelp(t *testing.T) {
+	r := Remediation{Container: service, ContainerID: "c1", StartedAfter: noon}
+	v := Verify{Stable: 30 * time.Second, Healthy: 3 * time.Minute}
+	up := &Container{ID: "c1", Running: true, StartedAt: noon, Health: NoHealth}
+	well, gone := *up, *up
+	well.Health, gone.Running = Healthy, false
+	for name, c := range map[string]struct {
+		container *Container
+		symptom   Symptom
+		after     time.Duration
+		do        Doing
+		status    RemediationStatus
+		code      string
+	}{
+		"stable, and the line is not back":     {up, SymptomStays, time.Minute, StepWait, "", ""},
+		"stable, and the line is back":         {up, NoSymptom, time.Minute, StepEnd, Succeeded, "stable"},
+		"healthy, and the line is not back":    {&well, SymptomStays, time.Minute, StepWait, "", ""},
+		"the line is back, and it ended":       {&gone, NoSymptom, time.Second, StepEnd, Failed, "not_stable"},
+		"it ended, and the line is not back":   {&gone, SymptomStays, time.Second, StepEnd, Failed, "not_stable"},
+		"the line is not back for too long":    {up, SymptomStays, 5 * time.Minute, StepEnd, Failed, "symptom_stays"},
+		"healthy, not back for too long":       {&well, SymptomStays, 5 * time.Minute, StepEnd, Failed, "symptom_stays"},
+		"the line is back before it is stable": {up, NoSymptom, 5 * time.Second, StepWait, "", ""},
+	} {
+		step := r.Assess(c.container, v, c.symptom, 5*time.Minute, noon.Add(c.after))
+		assert.Equal(t, c.do, step.Do, name)
+		assert.Equal(t, c.status, step.Status, name)
+		assert.Equal(t, c.code, step.Reason.Code, name)
+	}
 }
 
 func TestNextSlot(t *testing.T) {

@@ -96,6 +96,7 @@ var reasonWords = map[string][2]string{
 	"not_stable":       {"未能稳定运行：{}", "it does not stay up: {}"},
 	"unhealthy":        {"健康检查未通过：{}", "the health check fails: {}"},
 	"call_timeout":     {"重启命令超时，结果未知：{}", "the restart call timed out; outcome unknown: {}"},
+	"symptom_stays":    {"容器已重启，但 {} 后症状仍在", "the container was restarted, and the symptom is still there after {}"},
 	"symptom_returned": {"重启后 {} 内同样的症状再次出现", "the same symptom came back within {} of the restart"},
 
 	// How an alert ended.

@@ -230,8 +230,33 @@ func (r Remediation) Reconcile(e Evidence, now time.Time) Step {
 	return Step{Do: StepIssue}
 }
 
-// Assess tells whether a restarted container has proven itself.
-func (r Remediation) Assess(c *Container, v Verify, now time.Time) Step {
+// Symptom is what a watch of ours says of what an alert is about.
+type Symptom string
+
+const (
+	// NoSymptom: no watch says that it is still there; where none looks for it,
+	// that the container stays up has to do.
+	NoSymptom Symptom = ""
+	// SymptomStays: the watch that raised the alarm is not quiet yet.
+	SymptomStays Symptom = "stays"
+)
+
+// Assess tells whether a restarted container has proven itself: it stays up, and
+// the symptom that it was restarted for is gone. Is that still there after
+// patience, the restart did not help.
+func (r Remediation) Assess(c *Container, v Verify, symptom Symptom, patience time.Duration, now time.Time) Step {
+	step := r.assess(c, v, now)
+	if symptom != SymptomStays || step.Do != StepEnd || step.Status != Succeeded {
+		return step
+	}
+	if until := r.StartedAfter.Add(patience); now.Before(until) {
+		return Step{Do: StepWait, Next: earlier(now.Add(time.Second), until)}
+	}
+	return end(Failed, Reason{Code: "symptom_stays", Detail: English.Duration(patience)})
+}
+
+// assess tells whether it stays up.
+func (r Remediation) assess(c *Container, v Verify, now time.Time) Step {
 	if c == nil {
 		return end(Failed, Reason{Code: "no_container", Detail: r.Container})
 	}

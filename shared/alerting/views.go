@@ -90,6 +90,9 @@ type Work struct {
 	Remediation Remediation
 	Alert       Alert
 	At          time.Time // the store's now: what the remediation's times are measured by
+	// Symptom is how the watch that raised the alarm is while the remediation
+	// is VERIFYING.
+	Symptom Symptom
 }
 
 // Happening is a committed line of an alert's trail, as alert.log shows it.

@@ -136,7 +136,7 @@ func (l *Loop) look(ctx context.Context) (steps []*step, next time.Time, err err
 		if l.takeOff(w.Remediation.ID) {
 			skew := w.At.Sub(l.o.Now())
 			l.skew.Store(int64(skew))
-			steps = append(steps, &step{loop: l, r: w.Remediation, alert: w.Alert, policy: l.o.Policy(), stop: ctx.Done(), skew: skew})
+			steps = append(steps, &step{loop: l, r: w.Remediation, alert: w.Alert, symptom: w.Symptom, policy: l.o.Policy(), stop: ctx.Done(), skew: skew})
 		}
 	}
 	return steps, soonest(recheck, next), err

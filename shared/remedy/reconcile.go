@@ -63,7 +63,7 @@ func (s *step) reissue(ctx context.Context, c *alerting.Container) error {
 
 // verify watches a restarted container until it has proven itself or not.
 func (s *step) verify(ctx context.Context) error {
-	rule := s.rule().Verify
+	rule, patience := s.rule().Verify, s.rule().Symptom
 	c, err := s.inspect(ctx)
 	if err != nil {
 		from := s.r.RequestedAt
@@ -74,7 +74,7 @@ func (s *step) verify(ctx context.Context) error {
 		}
 		return s.awaitEngine(ctx, err, from.Add(rule.Healthy+outlast), alerting.UnknownOutcome)
 	}
-	next := s.r.Assess(c, rule, s.loop.o.Now()) // StartedAt is of the engine's host, which is ours
+	next := s.r.Assess(c, rule, s.symptom, patience, s.loop.o.Now()) // StartedAt is of the engine's host, which is ours
 	if next.Do == alerting.StepWait {
 		s.r.NextAt = next.Next.Add(s.skew)
 		return s.save(ctx)

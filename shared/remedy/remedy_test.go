@@ -35,6 +35,28 @@ func TestARestartIsOrderedOnceAndProven(t *testing.T) {
 	})
 }
 
+// Promise 6: that the container stays up is no recovery while the watch that
+// raised the alarm is not quiet.
+func TestARecoveryIsTheEndOfTheSymptom(t *testing.T) {
+	for _, back := range []time.Duration{10 * time.Second, 2 * time.Minute, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			id := w.request(func(work *alerting.Work) { work.Symptom = alerting.SymptomStays })
+			quiet := time.AfterFunc(back, func() { w.store.quiet(id) })
+			defer quiet.Stop()
+			w.run(10 * time.Minute)
+			if back == time.Hour {
+				r := w.wantEnd(id, alerting.Failed, "symptom_stays")
+				assert.Equal(t, 5*time.Minute, r.EndedAt.Sub(r.StartedAfter).Round(time.Second))
+				return
+			}
+			r := w.wantEnd(id, alerting.Succeeded, "stable")
+			assert.Equal(t, max(back, 30*time.Second), r.EndedAt.Sub(r.StartedAfter).Round(time.Second))
+			assert.Len(t, w.engine.calls, 1)
+		})
+	}
+}
+
 func TestWhatMayNotBeTouchedIsNot(t *testing.T) {
 	manual := func(work *alerting.Work) { work.Remediation.RequestedBy = "li" }
 	for why, prepare := range map[string]func(*world) int64{

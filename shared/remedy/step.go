@@ -15,13 +15,14 @@ const outlast = 10 * time.Minute
 
 // step carries one remediation that this process holds one step on.
 type step struct {
-	loop   *Loop
-	r      alerting.Remediation
-	alert  alerting.Alert
-	policy alerting.Policy
-	stop   <-chan struct{} // closed: begin nothing that a stop would cut short
-	told   string          // the state that the log knows
-	skew   time.Duration   // how far the store's clock is ahead of ours
+	loop    *Loop
+	r       alerting.Remediation
+	alert   alerting.Alert
+	symptom alerting.Symptom
+	policy  alerting.Policy
+	stop    <-chan struct{} // closed: begin nothing that a stop would cut short
+	told    string          // the state that the log knows
+	skew    time.Duration   // how far the store's clock is ahead of ours
 }
 
 // now is the time by the store's clock: cooldown and budget are reckoned by it,

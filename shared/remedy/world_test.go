@@ -65,6 +65,13 @@ func (s *memoryStore) ClaimRemediations(_ context.Context, owner string, lease t
 	return work, next, nil
 }
 
+// quiet ends the symptom that a remediation is about.
+func (s *memoryStore) quiet(id int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rows[id].work.Symptom = alerting.NoSymptom
+}
+
 func (s *memoryStore) SaveRemediation(ctx context.Context, owner string, r alerting.Remediation, lease time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

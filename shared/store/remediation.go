@@ -33,9 +33,14 @@ func (s *Store) ClaimRemediations(ctx context.Context, owner string, lease time.
 			if err != nil {
 				return err
 			}
-			if alert != nil {
-				work = append(work, alerting.Work{Remediation: r, Alert: *alert, At: t.now})
+			if alert == nil {
+				continue
 			}
+			symptom, err := t.symptom(ctx, r, alert)
+			if err != nil {
+				return err
+			}
+			work = append(work, alerting.Work{Remediation: r, Alert: *alert, At: t.now, Symptom: symptom})
 		}
 		var us sql.NullInt64
 		err = t.QueryRowContext(ctx, "SELECT MIN(CASE WHEN COALESCE(lease_us, 0) > COALESCE(next_us, 0) THEN lease_us ELSE COALESCE(next_us, 0) END) FROM alert_remediations WHERE active_key IS NOT NULL").Scan(&us)
@@ -69,6 +74,26 @@ func (t *tx) lease(ctx context.Context, r alerting.Remediation, owner string, le
 		return nil, fmt.Errorf("lease remediation: %w", err)
 	}
 	return &alerts[0], nil
+}
+
+// symptom asks the watches of what the alert is about, once the container was
+// restarted. A log that is silent and a heartbeat that is down have a line of
+// their own; an alarm that somebody else posted is no watch's to prove wrong.
+func (t *tx) symptom(ctx context.Context, r alerting.Remediation, alert *alerting.Alert) (alerting.Symptom, error) {
+	if r.Status != alerting.Verifying {
+		return alerting.NoSymptom, nil
+	}
+	var down int
+	err := t.QueryRowContext(ctx, "SELECT (SELECT COUNT(*) FROM alert_watches WHERE kind = ? AND state = ? AND alert_type = ? AND service_name = ?) + "+
+		"(SELECT COUNT(*) FROM alert_heartbeats WHERE state = ? AND alert_type = ? AND service_name = ?)",
+		string(alerting.LogWatch), string(alerting.WatchDown), alert.Type, alert.Service, string(alerting.WatchDown), alert.Type, alert.Service).Scan(&down)
+	if err != nil {
+		return alerting.NoSymptom, fmt.Errorf("ask the watches for the symptom: %w", err)
+	}
+	if down > 0 {
+		return alerting.SymptomStays, nil
+	}
+	return alerting.NoSymptom, nil
 }
 
 // SaveRemediation stores a remediation's next state; when its status changed,

@@ -20,6 +20,7 @@ var remediations = suite{
 	"later the same symptom is a new incident":                   testSymptomLater,
 	"a remediation whose alert was deleted frees its container":  testOrphan,
 	"claiming nothing writes nothing":                            testNoWork,
+	"a claim says whether the watch is quiet again":              testSymptomOfWatches,
 }
 
 func listing(names ...string) func(*alerting.Policy) {
@@ -194,4 +195,39 @@ func testNoWork(t *testing.T, e Engine) {
 	_, err = s.Recheck(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, commits)
+}
+
+// The symptom is asked for while a restart proves itself, of the watches of the
+// alert's own type and service.
+func testSymptomOfWatches(t *testing.T, e Engine) {
+	s := e.open(t)
+	record(t, s, Event(container))
+	claimed := func(status alerting.RemediationStatus) alerting.Symptom {
+		w := work(t, s)
+		w.Remediation.Status = status
+		w.Remediation.NextAt = w.At
+		require.NoError(t, s.SaveRemediation(t.Context(), "me", w.Remediation, 0))
+		return w.Symptom
+	}
+	log := func(state alerting.WatchState, service string) {
+		require.NoError(t, s.SaveWatch(t.Context(), alerting.WatchMemory{Watch: alerting.Watch{
+			Kind: alerting.LogWatch, Name: service, Host: "h", State: state, AlertType: alerting.TickerSyncTimeout, Service: service,
+		}}))
+	}
+	log(alerting.WatchDown, container)
+	require.Equal(t, alerting.NoSymptom, claimed(alerting.Running), "nothing was restarted yet")
+	claimed(alerting.Verifying)
+	require.Equal(t, alerting.SymptomStays, claimed(alerting.Verifying))
+	log(alerting.WatchUp, container)
+	log(alerting.WatchDown, "another")
+	require.Equal(t, alerting.NoSymptom, claimed(alerting.Verifying))
+
+	_, err := s.Ping(t.Context(), alerting.HeartbeatPing{Name: "hb", Signal: alerting.SignalFail, HeartbeatTerms: alerting.HeartbeatTerms{
+		Period: time.Minute, AlertType: alerting.TickerSyncTimeout, Service: container,
+	}})
+	require.NoError(t, err)
+	require.Equal(t, alerting.SymptomStays, claimed(alerting.Verifying))
+	_, err = s.Ping(t.Context(), alerting.HeartbeatPing{Name: "hb", Signal: alerting.SignalOK})
+	require.NoError(t, err)
+	require.Equal(t, alerting.NoSymptom, claimed(alerting.Verifying))
 }

@@ -82,6 +82,7 @@ func serve(args []string, out io.Writer) int {
 	longEnd := flags.String("long-end", "", "what the long line ends with")
 	chatter := flags.Int("chatter", 0, "other lines a second, of 100 bytes, whether silent or not")
 	chatterLine := flags.String("chatter-line", "nothing to see here", "what the other lines begin with")
+	firstRun := flags.Bool("first-run-only", false, "tick in the first run of the container only: a restart does not help")
 	eatAfter := flags.Duration("eat-after", 0, "take memory without end after this time; 0: never")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -91,6 +92,9 @@ func serve(args []string, out io.Writer) int {
 	if err := s.feel(true); err != nil {
 		fmt.Fprintln(out, err)
 		return 1
+	}
+	if *firstRun {
+		s.silent = ranBefore()
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)
@@ -118,6 +122,15 @@ func serve(args []string, out io.Writer) int {
 			}
 		}
 	}
+}
+
+// ranBefore tells whether this is a later run of the container, whose files
+// outlive its restarts.
+func ranBefore() bool {
+	const mark = "/ran"
+	_, err := os.Stat(mark)
+	_ = os.WriteFile(mark, nil, 0o600)
+	return err == nil
 }
 
 // obey carries out a signal and tells whether it asks for the end.
