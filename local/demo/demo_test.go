@@ -153,7 +153,6 @@ func TestTheStoryHappensAndLeavesNothing(t *testing.T) {
 		`【告警】#2 CONTAINER_DOWN · CRITICAL · 容器 `+testName+`-async-service 意外退出，退出码 3`,
 		`【通知】微信群收到第 3 条消息`,
 		`│ > 退出码 3\n`,
-		`│ > 致命错误：行情连接丢失，退出`,
 		`从进程退出到群里收到消息：\d+ 毫秒`,
 		`▶ 演示操作：值班的张三看到通知，调用 POST /api/alerts/2/handle 启动它`,
 		`【处置】启动 `+testName+`-async-service，下达者：张三`,

@@ -26,7 +26,7 @@ func ended() *story {
 		log:     script.Started + "\n" + script.Started + "\n" + script.Started + "\n",
 		messages: []message{
 			{Content: "错误：Ticker同步超时告警\n类型：TICKER_SYNC_TIMEOUT"}, {Content: "### <font color=\"info\">已恢复：Ticker同步超时告警</font>\n类型：TICKER_SYNC_TIMEOUT"},
-			{Content: "严重：容器 demo 意外退出，退出码 3\n类型：CONTAINER_DOWN\n> " + script.Crashed}, {Content: "已恢复：容器 demo 意外退出，退出码 3\n类型：CONTAINER_DOWN"},
+			{Content: "严重：容器 demo 意外退出，退出码 3\n类型：CONTAINER_DOWN"}, {Content: "已恢复：容器 demo 意外退出，退出码 3\n类型：CONTAINER_DOWN"},
 			{Content: "错误：心跳超时\n类型：HEARTBEAT_DOWN"}, {Content: "已恢复：心跳超时\n类型：HEARTBEAT_DOWN"},
 			{Content: "已恢复（容器已稳定运行 30秒）\n类型：CONTAINER_DOWN"},
 		},
@@ -63,8 +63,7 @@ func TestTheVerdictFindsWhatIsNotAsItShouldBe(t *testing.T) {
 		"a message is missing":         func(s *story) { s.now.messages = s.now.messages[:6] },
 		"no word of the recovery":      func(s *story) { s.now.messages[1].Content = "未恢复，请处理 TICKER_SYNC_TIMEOUT" },
 		"in another order":             func(s *story) { m := s.now.messages; m[3], m[4] = m[4], m[3] },
-		"no exit code":                 func(s *story) { s.now.messages[2].Content = "严重\nCONTAINER_DOWN\n" + script.Crashed },
-		"no last lines":                func(s *story) { s.now.messages[2].Content = "严重：退出码 3\nCONTAINER_DOWN" },
+		"no exit code":                 func(s *story) { s.now.messages[2].Content = "严重\nCONTAINER_DOWN" },
 		"a fourth alert":               func(s *story) { s.now.alerts = append(s.now.alerts, over("OTHER")) },
 		"no alert":                     func(s *story) { s.now.alerts = nil },
 		"of another type":              func(s *story) { s.now.alerts[2].AlertType = "OTHER" },
