@@ -67,7 +67,7 @@ type stage struct {
 	client *http.Client
 	ready  bool
 
-	api, page, control string // how this process reaches the parts
+	api, page string // how this process reaches the parts
 }
 
 func newStage(docker *engine.Engine, name string, out *teller) *stage {
