@@ -54,12 +54,11 @@ func TestBothReadmesListEveryEndpoint(t *testing.T) {
 }
 
 func TestBothReadmesListEveryMetricAndCommand(t *testing.T) {
-	metrics := regexp.MustCompile(`"(trade_monitor_[a-z_]+)"`).FindAllStringSubmatch(fromRoot(t, "local/metrics.go"), -1)
-	require.NotEmpty(t, metrics)
+	metrics := ourMetrics(t)
 	for _, readme := range readmes {
 		text := fromRoot(t, readme)
-		for _, m := range metrics {
-			require.Contains(t, text, "| `"+m[1]+"` |", readme)
+		for metric := range metrics {
+			require.Contains(t, text, "| `"+metric+"` |", readme)
 		}
 		for _, c := range commands {
 			require.Contains(t, text, "`"+c.name+"`", readme)
