@@ -25,16 +25,17 @@ import (
 // healthyHost is a machine on which nothing is wrong: each fault is planted in
 // one of its settings.
 type healthyHost struct {
+	engine    *dockertest.Private
 	robots    *wecomtest.Server
 	container string
 	settings  []string
 }
 
 func newHealthyHost(t *testing.T) *healthyHost {
-	engine := dockertest.Require(t)
-	container := dockertest.Run(t, dockertest.Spec{Image: dockertest.Image(t, dockertest.Service)})
+	engine := dockertest.PrivateEngine(t)
+	container := engine.Run(t, dockertest.Spec{Args: []string{"-tick", "100ms"}})
 	robots := wecomtest.Start(t)
-	return &healthyHost{robots, container.Name, []string{
+	return &healthyHost{engine, robots, container.Name, []string{
 		"PORT=" + fmt.Sprint(unusedPort(t)), "DOCKER_HOST=" + engine.Host, "REMEDIATION_CONTAINERS=" + container.Name, "ASYNC_MONITOR_CONTAINER=" + container.Name,
 		"WECHAT_ALLOWED_HOSTS=" + robots.Host, "WECHAT_WEBHOOK_URL=" + robots.Webhook("doctor"),
 		"API_TOKENS=canary:all:canary-doctor-token",

@@ -11,7 +11,7 @@ import (
 // The guide's third question, "监控未触发": doctor answers it.
 func TestDoctorSaysWhyALogIsNotWatched(t *testing.T) {
 	h := newHealthyHost(t)
-	mute := dockertest.Run(t, dockertest.Spec{Name: "mute", LogDriver: "none"})
+	mute := h.engine.Run(t, dockertest.Spec{Name: "mute", LogDriver: "none"})
 	missing, _ := policyAt(t, "logs: {tmtest-there-is-none: {timeout: 1m}}")
 	for name, c := range map[string]struct {
 		setting string

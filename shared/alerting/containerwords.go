@@ -233,7 +233,10 @@ func (n ContainerNotice) metadata(w containerWords) json.RawMessage {
 }
 
 func (d *ContainerDeath) fields(to map[string]any, w containerWords) {
-	to["oomKilled"], to["restartPolicy"] = d.OOM, d.RestartPolicy
+	to["oomKilled"] = d.OOM
+	if d.RestartPolicy != "" {
+		to["restartPolicy"] = d.RestartPolicy
+	}
 	put := func(name string, t time.Time) {
 		if t.After(time.Unix(0, 0)) {
 			if w.loc != nil {
@@ -245,7 +248,10 @@ func (d *ContainerDeath) fields(to map[string]any, w containerWords) {
 	put("startedAt", d.StartedAt)
 	put("finishedAt", d.At)
 	if !d.At.IsZero() {
-		to["exitCode"], to["signal"] = d.ExitCode, d.signal()
+		to["exitCode"] = d.ExitCode
+	}
+	if signal := d.signal(); signal != "" {
+		to["signal"] = signal
 	}
 	if ran, ok := d.ran(); ok {
 		to["ranSeconds"] = float64(ran.Milliseconds()) / 1000

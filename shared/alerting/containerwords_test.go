@@ -42,7 +42,13 @@ func TestADeadContainerIsToldWithItsEvidence(t *testing.T) {
 		"startedAt": noon.Add(-200 * time.Second).In(p.Location).Format(time.RFC3339Nano), "finishedAt": noon.In(p.Location).Format(time.RFC3339Nano), "ranSeconds": 200.0,
 	}, fields)
 
-	p.Language = English
+	n.Death = death(func(d *ContainerDeath) { d.ExitCode, d.RestartPolicy = 7, "" })
+	fields = nil
+	require.NoError(t, json.Unmarshal(n.Event(&p).Metadata, &fields))
+	assert.NotContains(t, fields, "signal", "what there is not takes no line of a message")
+	assert.NotContains(t, fields, "restartPolicy")
+
+	p.Language, n.Death = English, death()
 	ev = n.Event(&p)
 	assert.Equal(t, "container "+service+" ended unexpectedly, exit code 139 (SIGSEGV)", ev.Title)
 	assert.Contains(t, ev.Message, "had run for: 3m20s")

@@ -77,3 +77,26 @@ func TestADeadlineIsThatOfTheNewestSign(t *testing.T) {
 	assert.Equal(t, 5*time.Second, LogRule{Timeout: 5 * time.Second}.Grace())
 	assert.Equal(t, time.Minute, rule.Grace())
 }
+
+// A container that goes on after a pause is seen to run a moment after its first
+// line: that line counts, or the next silence would be told late by a grace.
+func TestTheFirstLineAfterAPauseCounts(t *testing.T) {
+	start := time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC)
+	at := func(d time.Duration) time.Time { return start.Add(d) }
+	rule := LogRule{Timeout: 5 * time.Second}
+	runs, paused := &Container{ID: "a", Running: true, StartedAt: start}, &Container{ID: "a", Running: true, Paused: true, StartedAt: start}
+	state := LogState{}.See(runs, start, start)
+	state, _ = state.Progress(at(time.Minute), at(time.Minute))
+	state = state.See(paused, at(time.Minute), at(time.Minute))
+	state = state.See(paused, at(2*time.Minute), at(2*time.Minute)).See(runs, at(time.Hour), at(time.Hour))
+	for line, want := range map[time.Duration]time.Duration{
+		time.Hour - 20*time.Millisecond:    time.Hour - 20*time.Millisecond + 5*time.Second,
+		time.Hour + 20*time.Millisecond:    time.Hour + 20*time.Millisecond + 5*time.Second,
+		time.Minute + 100*time.Millisecond: time.Hour + 10*time.Second, // from before the pause, by clocks that do not quite agree
+	} {
+		next, _ := state.Progress(at(line), at(line))
+		deadline, due := next.Deadline(rule)
+		assert.Equal(t, DueSilence, due)
+		assert.Equal(t, at(want), deadline, "a line at %s", line)
+	}
+}

@@ -19,6 +19,7 @@ type LogState struct {
 	StartedAt   time.Time // stamp of the run's start; another one is another run
 	RunSince    time.Time // the same, on our clock
 	Running     bool
+	IdleSince   time.Time // when it was found not to run, the last time
 	HeardSince  time.Time // since when we listen
 
 	Armed         bool
@@ -77,9 +78,16 @@ func (s LogState) Progress(at, stamp time.Time) (next LogState, over bool) {
 	if at.After(s.ProgressAt) {
 		s.ProgressAt = at
 	}
+	if !s.IdleSince.IsZero() && at.After(s.IdleSince.Add(idleDoubt)) && at.Before(s.RunSince) {
+		s.RunSince = at // it ran before we saw that it did
+	}
 	s.ProgressStamp = stamp
 	return s, over
 }
+
+// idleDoubt is how long after a container was found not to run a line of it may
+// still be one from before: clocks do not agree to the millisecond.
+const idleDoubt = time.Second
 
 // Silence records a confirmed silence, which is told now.
 func (s LogState) Silence(r LogRule, now time.Time) LogState {
@@ -96,6 +104,9 @@ func (s LogState) Silence(r LogRule, now time.Time) LogState {
 // now by our clock and engineNow by the engine's.
 func (s LogState) See(c *Container, now, engineNow time.Time) LogState {
 	if c == nil || !c.Running || c.Paused {
+		if s.Running {
+			s.IdleSince = now
+		}
 		s.Running = false
 		return s
 	}
