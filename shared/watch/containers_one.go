@@ -254,6 +254,7 @@ func (o *containerOne) look(ctx context.Context, item containerItem) {
 		for _, ev := range past {
 			o.hear(ctx, ev, item.at)
 		}
+		o.publish() // that it is blind
 		return
 	}
 	if c != nil && c.Self { // we do not watch ourselves
@@ -349,7 +350,8 @@ func (o *containerOne) show() (alerting.Watch, bool) {
 	return o.shown.watch, !o.shown.self
 }
 
-// differs tells whether the engine's list says otherwise than we believe.
+// differs tells whether the engine's list says otherwise than we believe, or
+// whether we do not know.
 func (o *containerOne) differs(s alerting.ContainerSummary) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -357,7 +359,8 @@ func (o *containerOne) differs(s alerting.ContainerSummary) bool {
 	if o.shown.self {
 		return s.ID != r.ID
 	}
-	return r.Present != (s.Name != "") || s.Name != "" && (r.ID != s.ID || r.Running != s.Running)
+	// A look that failed is taken again: what is blind is not judged.
+	return r.Blind || r.Present != (s.Name != "") || s.Name != "" && (r.ID != s.ID || r.Running != s.Running)
 }
 
 // unwanted tells whether nobody asks for the watch any more.
