@@ -25,3 +25,24 @@ func TestContainerThatCouldNotBeLookedAtIsLookedAtAgain(t *testing.T) {
 		})
 	})
 }
+
+// A stream that stands and brings nothing is one that a proxy forgot. The list
+// finds what it did not bring; from then on another stream has to.
+func TestContainerStreamThatBringsNothingIsOpenedAnew(t *testing.T) {
+	inContainerWorld(t, func(t *testing.T, w *containerWorld) {
+		w.running()
+		w.run(func() {
+			w.pass(time.Minute)
+			w.set(func() { clear(w.streams) }) // they stand, and nobody sends
+			w.die(containerService, 1)
+			w.pass(2*time.Minute + 11*time.Second)
+			assert.Equal(t, "DOWN", w.told(), "by the list")
+			w.start(containerService)
+			w.pass(time.Minute)
+			assert.Equal(t, "DOWN -DOWN", w.told())
+			w.die(containerService, 1)
+			w.settle()
+			assert.Equal(t, "DOWN -DOWN DOWN", w.told(), "at once, by a stream that works")
+		})
+	})
+}

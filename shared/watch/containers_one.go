@@ -55,6 +55,7 @@ type containerItem struct {
 	at        time.Time // by our clock
 	event     alerting.ContainerEvent
 	look      bool
+	net       bool // by the safety net: no event told of what the look may show
 	lost      bool // the engine is not heard any more
 	past      []alerting.ContainerEvent
 	engineNow time.Time // the engine's clock when ours was at; zero: not known
@@ -273,7 +274,11 @@ func (o *containerOne) look(ctx context.Context, item containerItem) {
 	if elapsed := o.home.o.Now().Sub(item.at); !f.EngineNow.IsZero() {
 		f.EngineNow = f.EngineNow.Add(elapsed)
 	}
+	before := o.rec
 	o.accept(o.home.o.Rules.Found(o.rec, f, o.home.o.Now()))
+	if item.net && before.Known && !before.Blind && (before.ID != o.rec.ID || before.Running != o.rec.Running || before.Present != o.rec.Present) {
+		signal(o.home.missed)
+	}
 	if item.engineNow.After(o.rec.LastAt) {
 		o.rec.LastAt, o.rec.LastAction = item.engineNow, ""
 	}
