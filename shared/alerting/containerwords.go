@@ -43,7 +43,7 @@ func (n ContainerNotice) Key() []string {
 // Event puts the notice into words.
 func (n ContainerNotice) Event(p *Policy) Event {
 	w := containerWords{p.Language, p.Location}
-	ev := Event{Type: n.Type, Service: n.Container, Severity: n.severity(), Resolved: n.Resolved, Metadata: n.metadata(w)}
+	ev := Event{Type: n.Type, Service: clip(n.Container, MaxService), Severity: n.severity(), Resolved: n.Resolved, Metadata: n.metadata(w)}
 	if n.Resolved {
 		ev.Title, ev.Message = w.over(n)
 	} else {

@@ -134,3 +134,18 @@ func TestContainerDetail(t *testing.T) {
 		assert.Equal(t, want, s.rec.Detail(Chinese), script)
 	}
 }
+
+// An engine allows names that are longer than the column of a service, and a
+// database that refuses an event would refuse it for ever. What is cut is no
+// name of another container, which a restart could reach.
+func TestLongContainerNamesFitTheRecord(t *testing.T) {
+	name := "k8s_" + strings.Repeat("a", 200)
+	policy := DefaultPolicy()
+	ev := ContainerNotice{Type: ContainerDown, Container: name}.Event(&policy)
+	rule := LogRule{Container: name}
+	for _, service := range []string{ev.Service, rule.ServiceName()} {
+		assert.Equal(t, MaxService, utf8.RuneCountInString(service))
+		assert.True(t, strings.HasSuffix(service, "…"))
+	}
+	assert.Contains(t, string(ev.Metadata), name)
+}

@@ -22,12 +22,13 @@ type LogRule struct {
 // Grace is what a container is given on top of the time-out after each start.
 func (r LogRule) Grace() time.Duration { return min(r.Timeout, time.Minute) }
 
-// ServiceName is the service of the events.
+// ServiceName is the service of the events. A name that is too long for one is
+// cut so that it is no other container's.
 func (r LogRule) ServiceName() string {
 	if r.Service != "" {
 		return r.Service
 	}
-	return r.Container
+	return clip(r.Container, MaxService)
 }
 
 // LinePattern tells the lines that show progress from all others.

@@ -81,6 +81,7 @@ type Containers struct {
 	memory   Memory
 	o        ContainerOptions
 	wake     chan struct{}
+	missed   chan struct{} // the safety net caught what the stream should have brought
 	crew     sync.WaitGroup
 	deaf     *containerDeaf
 	host     atomic.Pointer[string] // the engine's id
@@ -124,7 +125,7 @@ func NewContainers(engine ContainerEngine, recorder Recorder, memory Memory, o C
 	}
 	c := &Containers{
 		engine: engine, recorder: recorder, memory: memory, o: o,
-		wake: make(chan struct{}, 1), seen: map[containerEventKey]bool{}, ones: map[string]*containerOne{},
+		wake: make(chan struct{}, 1), missed: make(chan struct{}, 1), seen: map[containerEventKey]bool{}, ones: map[string]*containerOne{},
 	}
 	c.host.Store(&o.Host)
 	c.deaf = newContainerDeaf(c)
@@ -132,12 +133,7 @@ func NewContainers(engine ContainerEngine, recorder Recorder, memory Memory, o C
 }
 
 // Wake says that the list may have changed. It never blocks.
-func (c *Containers) Wake() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
-	}
-}
+func (c *Containers) Wake() { signal(c.wake) }
 
 // Watches tells how every watched container is, by name.
 func (c *Containers) Watches() []alerting.Watch {

@@ -70,6 +70,10 @@ func (c *Containers) listen(ctx context.Context) error {
 	if err := link.open(ctx); err != nil {
 		return err
 	}
+	select {
+	case <-c.missed: // by the stream before this one
+	default:
+	}
 	if err := link.survey(ctx); err != nil {
 		return err
 	}
@@ -164,6 +168,7 @@ func (l *containerLink) open(ctx context.Context) error {
 
 var (
 	errContainerStream = errors.New("the stream of events ended")
+	errContainerDeaf   = errors.New("the stream of events does not bring what happens")
 	errContainerSilent = errors.New("the engine does not answer the request for its events")
 )
 
@@ -271,6 +276,8 @@ func (l *containerLink) follow(ctx context.Context) error {
 		case <-l.queue.more:
 			l.drain(ctx)
 			continue
+		case <-l.missed:
+			return errContainerDeaf // a proxy may have forgotten it
 		case <-check.C:
 		case <-l.wake:
 		}
@@ -326,7 +333,7 @@ func (l *containerLink) check(ctx context.Context) error {
 			continue
 		}
 		if one := l.one(l.life, name); one.differs(there[name]) {
-			one.put(containerItem{look: true, at: l.o.Now()})
+			one.put(containerItem{look: true, net: true, at: l.o.Now()})
 		}
 	}
 	return nil

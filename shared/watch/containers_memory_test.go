@@ -170,3 +170,28 @@ func TestContainerFailureThatWasOverBeforeItCouldBeToldIsNot(t *testing.T) {
 	require.Len(t, box.Owed, 1, "the alarm may be in the record, so its end is told")
 	assert.True(t, box.Owed[0].Event.Resolved)
 }
+
+// While the database is away a failure that comes and goes costs no memory.
+func TestContainerEndsThatCannotBeStoredDoNotPileUp(t *testing.T) {
+	var box containerOutbox
+	down := alerting.Event{Type: alerting.ContainerDown}
+	up := alerting.Event{Type: alerting.ContainerDown, Resolved: true}
+	box.add(down, []string{"1"})
+	box.stored()
+	for range 1000 {
+		box.add(up, []string{"over"})
+		box.add(down, []string{"again"})
+	}
+	box.add(up, []string{"last"})
+	assert.Len(t, box.Owed, 1)
+	assert.Equal(t, []string{"last"}, box.Owed[0].Key)
+
+	box = containerOutbox{}
+	box.add(down, []string{"2"})
+	box.Owed[0].Tried = true // it may be in the record: its end must be told
+	box.add(up, []string{"3"})
+	box.add(down, []string{"4"})
+	box.add(up, []string{"5"})
+	require.Len(t, box.Owed, 1)
+	assert.True(t, box.Owed[0].Event.Resolved)
+}

@@ -55,6 +55,7 @@ type containerItem struct {
 	at        time.Time // by our clock
 	event     alerting.ContainerEvent
 	look      bool
+	net       bool // by the safety net: no event told of what the look may show
 	lost      bool // the engine is not heard any more
 	past      []alerting.ContainerEvent
 	engineNow time.Time // the engine's clock when ours was at; zero: not known
@@ -254,6 +255,7 @@ func (o *containerOne) look(ctx context.Context, item containerItem) {
 		for _, ev := range past {
 			o.hear(ctx, ev, item.at)
 		}
+		o.publish() // that it is blind
 		return
 	}
 	if c != nil && c.Self { // we do not watch ourselves
@@ -272,7 +274,11 @@ func (o *containerOne) look(ctx context.Context, item containerItem) {
 	if elapsed := o.home.o.Now().Sub(item.at); !f.EngineNow.IsZero() {
 		f.EngineNow = f.EngineNow.Add(elapsed)
 	}
+	before := o.rec
 	o.accept(o.home.o.Rules.Found(o.rec, f, o.home.o.Now()))
+	if item.net && before.Known && !before.Blind && (before.ID != o.rec.ID || before.Running != o.rec.Running || before.Present != o.rec.Present) {
+		signal(o.home.missed)
+	}
 	if item.engineNow.After(o.rec.LastAt) {
 		o.rec.LastAt, o.rec.LastAction = item.engineNow, ""
 	}
@@ -349,7 +355,8 @@ func (o *containerOne) show() (alerting.Watch, bool) {
 	return o.shown.watch, !o.shown.self
 }
 
-// differs tells whether the engine's list says otherwise than we believe.
+// differs tells whether the engine's list says otherwise than we believe, or
+// whether we do not know.
 func (o *containerOne) differs(s alerting.ContainerSummary) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -357,7 +364,8 @@ func (o *containerOne) differs(s alerting.ContainerSummary) bool {
 	if o.shown.self {
 		return s.ID != r.ID
 	}
-	return r.Present != (s.Name != "") || s.Name != "" && (r.ID != s.ID || r.Running != s.Running)
+	// A look that failed is taken again: what is blind is not judged.
+	return r.Blind || r.Present != (s.Name != "") || s.Name != "" && (r.ID != s.ID || r.Running != s.Running)
 }
 
 // unwanted tells whether nobody asks for the watch any more.

@@ -8,8 +8,9 @@ import (
 )
 
 // containerOutbox holds the events that are owed to the record, in order. While
-// the database is away it does not grow: of each type the newest alarm is kept,
-// and an end that nobody needs to hear of takes its alarm along.
+// the database is away it does not grow: of each type the newest alarm and the
+// newest end are kept, and an end that nobody needs to hear of takes its alarm
+// along.
 type containerOutbox struct {
 	Owed   []containerOwed `json:",omitempty"`
 	Stored []string        `json:",omitempty"` // the types whose alarm is in the record, and whose end is not
@@ -25,11 +26,14 @@ type containerOwed struct {
 
 // add owes an event.
 func (b *containerOutbox) add(ev alerting.Event, key []string) {
-	superseded := func(o containerOwed) bool { return o.Event.Type == ev.Type && !o.Event.Resolved }
-	tried := slices.ContainsFunc(b.Owed, func(o containerOwed) bool { return superseded(o) && o.Tried })
-	dropped := slices.ContainsFunc(b.Owed, superseded)
-	b.Owed = slices.DeleteFunc(slices.Clone(b.Owed), superseded)
-	if ev.Resolved && dropped && !tried && !slices.Contains(b.Stored, ev.Type) {
+	of := func(resolved bool) func(containerOwed) bool {
+		return func(o containerOwed) bool { return o.Event.Type == ev.Type && o.Event.Resolved == resolved }
+	}
+	alarm, end := of(false), of(true)
+	tried := slices.ContainsFunc(b.Owed, func(o containerOwed) bool { return alarm(o) && o.Tried })
+	dropped, ends := slices.ContainsFunc(b.Owed, alarm), slices.ContainsFunc(b.Owed, end)
+	b.Owed = slices.DeleteFunc(slices.Clone(b.Owed), func(o containerOwed) bool { return alarm(o) || ev.Resolved && end(o) })
+	if ev.Resolved && dropped && !tried && !ends && !slices.Contains(b.Stored, ev.Type) {
 		return // nobody heard that it began
 	}
 	b.Owed = append(b.Owed, containerOwed{Event: ev, Key: key})
