@@ -85,13 +85,10 @@ func (s *service) groupsInForce(ctx context.Context) string {
 }
 
 func (s *service) dockerInForce(ctx context.Context) string {
-	if s.cfg.Mode == alerting.Off {
-		return "未使用 (not used)"
-	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	if err := s.engine.Ping(ctx); err != nil {
-		return "不可达，暂时无法重启容器；请启动 Docker 或挂载 /var/run/docker.sock (cannot be reached: no container can be restarted)"
+		return "不可达，暂时无法监控和重启容器；请启动 Docker 或挂载 /var/run/docker.sock (cannot be reached: no container can be watched or restarted)"
 	}
 	return "可达 (reachable)"
 }

@@ -162,10 +162,8 @@ func TestWatchVerdictsFallAtTheThreshold(t *testing.T) {
 
 // disturbance is what happens to a log while its service works.
 type disturbance struct {
-	spec      dockertest.Spec
-	during    func(t *testing.T, d *disturbed)
-	expects   string // the state of the watch afterwards; empty: up
-	threshold time.Duration
+	spec   dockertest.Spec
+	during func(t *testing.T, d *disturbed)
 }
 
 // disturbed is one running scene.

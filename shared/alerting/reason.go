@@ -43,6 +43,9 @@ var reasonWords = map[string][2]string{
 	"ordered":   {"已下达重启命令：{}", "restart ordered: {}"},
 	"restarted": {"容器已重启，正在确认是否恢复：{}", "container restarted, verifying: {}"},
 
+	"start_ordered": {"已下达启动命令：{}", "start ordered: {}"},
+	"started":       {"容器已启动，正在确认是否恢复：{}", "container started, verifying: {}"},
+
 	// Why nobody was told.
 	"no_group":      {"没有匹配的启用群，也未配置 WECHAT_WEBHOOK_URL", "no enabled group matches and WECHAT_WEBHOOK_URL is not set"},
 	"in_hand":       {"告警已确认，内容没有变化，不再提醒", "acknowledged and unchanged: no further reminder"},

@@ -83,7 +83,7 @@ func (s *step) order(ctx context.Context, c *alerting.Container) error {
 	}
 	now := s.now()
 	limit := c.StopTimeout + callMargin
-	s.r.Status, s.r.Reason = alerting.Running, alerting.Reason{Code: "ordered", Detail: s.r.Container}
+	s.r.Status, s.r.Reason = alerting.Running, alerting.Reason{Code: s.ofAction("ordered", "start_ordered"), Detail: s.r.Container}
 	s.r.OrderedAt, s.r.NextAt, s.r.CallLimit, s.r.Checks = now, now, now.Add(limit), 0
 	if err := s.loop.store.SaveRemediation(ctx, s.loop.o.Owner, s.r, limit+leaseMargin); err != nil {
 		// Stored or not: without a stored intent nothing is ordered, and with
@@ -92,6 +92,14 @@ func (s *step) order(ctx context.Context, c *alerting.Container) error {
 	}
 	s.tell()
 	return s.outcome(ctx, s.call(ctx))
+}
+
+// ofAction picks the reason's code for what is done.
+func (s *step) ofAction(restart, start string) string {
+	if s.r.Action == alerting.Start {
+		return start
+	}
+	return restart
 }
 
 func (s *step) stopping() bool {
@@ -166,7 +174,7 @@ func (s *step) watchOutcome(ctx context.Context, c *alerting.Container) error {
 }
 
 func (s *step) toVerifying(c *alerting.Container) {
-	s.r.Status, s.r.Reason = alerting.Verifying, alerting.Reason{Code: "restarted", Detail: s.r.Container}
+	s.r.Status, s.r.Reason = alerting.Verifying, alerting.Reason{Code: s.ofAction("restarted", "started"), Detail: s.r.Container}
 	s.r.StartedAfter, s.r.NextAt = c.StartedAt, s.now().Add(time.Second)
 }
 

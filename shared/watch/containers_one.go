@@ -13,7 +13,7 @@ import (
 const (
 	// containerGlance bounds the look at a container that has just died: people
 	// are told by then, with or without what it would have shown.
-	containerGlance = 300 * time.Millisecond
+	containerGlance = 500 * time.Millisecond
 	// containerTail is how many lines of its log are told.
 	containerTail = 10
 	// containerEarly is by how much a program's first line may be older than its

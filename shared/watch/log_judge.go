@@ -176,7 +176,7 @@ func (w *logWatch) silent(ctx context.Context, c alerting.Container, now time.Ti
 
 // lastTime bounds the read of the last lines: evidence is worth less than a
 // second of delay.
-const lastTime = 300 * time.Millisecond
+const lastTime = 500 * time.Millisecond
 
 // evidenceLines is how many lines an event shows.
 const evidenceLines = 5
