@@ -21,10 +21,10 @@ import (
 
 // docker tells whether the engine can be used, and if not, why.
 func (e *examination) docker(ctx context.Context) []doctor.Finding {
-	if e.cfg.Mode == alerting.Off {
-		return []doctor.Finding{doctor.Good("REMEDIATION_MODE=off，不使用 (not used)")}
-	}
 	if trouble := socketTrouble(e.cfg.DockerHost); trouble != nil {
+		if e.cfg.Mode == alerting.Off { // whoever restarts nothing may do without
+			return []doctor.Finding{doctor.Good("REMEDIATION_MODE=off，也不监控容器 (no container is watched either)：%s", trouble.What)}
+		}
 		return []doctor.Finding{*trouble}
 	}
 	engine, err := docker.Open(e.cfg.DockerHost)
