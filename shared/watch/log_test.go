@@ -280,13 +280,13 @@ func (noDriver) Unreadable() bool { return true }
 func TestADriverThatCannotBeReadIsToldAtOnce(t *testing.T) {
 	logBubble(t, func(t *testing.T, w *world) {
 		w.logErr, w.c.LogDriver = noDriver{}, "none"
-		logs, stop := w.watching()
+		_, stop := w.watching()
 		pass(0)
 		w.wants(alerting.WatchIsDeaf)
 		assert.Contains(t, w.last().ev.Message, "日志驱动 none 不支持读取")
 		pass(24 * time.Hour)
 		stop()
-		logs, stop = w.watching()
+		logs, stop := w.watching()
 		defer stop()
 		pass(24 * time.Hour)
 		w.wants(alerting.WatchIsDeaf)
