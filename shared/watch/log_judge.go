@@ -184,7 +184,7 @@ const evidenceLines = 5
 func (w *logWatch) lastLines(ctx context.Context, c alerting.Container) []string {
 	ctx, cancel := context.WithTimeout(ctx, lastTime)
 	defer cancel()
-	lines, err := w.all.engine.LastLines(ctx, c, c.StartedAt, evidenceLines)
+	lines, err := w.all.engine.LastLines(ctx, c, c.StartedAt.Add(-startSlack), evidenceLines)
 	if err != nil {
 		w.all.o.Log.Debug("the last lines cannot be read", "container", w.rule.Container, "error", err)
 	}

@@ -42,6 +42,20 @@ func TestTheEvidenceHoldsNoSecret(t *testing.T) {
 	})
 }
 
+// The engine may stamp a run's first line before the run's start.
+func TestTheFirstLineOfARunIsEvidence(t *testing.T) {
+	logBubble(t, func(t *testing.T, w *world) {
+		w.change(func() {
+			w.lines = append(w.lines, worldLine{w.c.StartedAt.Add(-3 * time.Millisecond), "Ticker synced for the first time"})
+		})
+		_, stop := w.watching()
+		defer stop()
+		pass(5 * time.Minute)
+		w.wants(silent, silent)
+		assert.Contains(t, w.last().ev.Message, "Ticker synced for the first time")
+	})
+}
+
 func TestASilenceIsTheGuidesEventAtTheDeadline(t *testing.T) {
 	logBubble(t, func(t *testing.T, w *world) {
 		logs, stop := w.watching()
