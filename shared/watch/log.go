@@ -167,7 +167,7 @@ func (l *Logs) adjust(ctx context.Context, host string, known map[string]alertin
 		}
 		w.stop()
 		<-w.done
-		known[name] = w.remember()
+		known[name], _ = w.remember()
 		delete(l.running, name)
 		if _, ok := rules[name]; !ok {
 			l.forget(ctx, name, host)
