@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -38,6 +39,31 @@ func TestARuleThatComesBackTellsAgain(t *testing.T) {
 		w.tick()
 		pass(0)
 		w.wants(silent, over, silent, over)
+	})
+}
+
+// What must not wait is told to all watches: that something happened, and how
+// they are. A database that hangs while one of them ends must not hold it up.
+func TestAWatchThatEndsHoldsNobodyUp(t *testing.T) {
+	logBubble(t, func(t *testing.T, w *world) {
+		there := true
+		logs, stop := w.watching(func(p *alerting.Policy) {
+			if !there {
+				p.Logs = nil
+			}
+		})
+		defer stop()
+		w.tick()
+		pass(time.Second)
+		w.change(func() { w.hang = true })
+		there = false
+		logs.Changed()
+		synctest.Wait()
+		if assert.True(t, logs.mu.TryLock(), "Look and Watches would wait for the database") {
+			logs.mu.Unlock()
+		}
+		w.change(func() { w.hang = false })
+		pass(10 * time.Second)
 	})
 }
 
@@ -99,6 +125,21 @@ func TestASilenceOfAProcessThatWasKilledIsResolvedByTheNext(t *testing.T) {
 		defer stop()
 		pass(time.Second)
 		w.wants(silent, over)
+	})
+}
+
+// A rule that was removed while nobody was running is no watch any more.
+func TestARuleThatWasRemovedWhileWeWereAwayIsForgotten(t *testing.T) {
+	logBubble(t, func(t *testing.T, w *world) {
+		_, stop := w.watching()
+		w.tick()
+		pass(time.Minute)
+		stop()
+		assert.Len(t, w.saved, 1)
+		_, stop = w.watching(func(p *alerting.Policy) { p.Logs = nil })
+		defer stop()
+		pass(time.Second)
+		assert.Empty(t, w.saved)
 	})
 }
 
