@@ -28,7 +28,6 @@ type LogState struct {
 
 	Silent   bool      // an alarm is out
 	RepeatAt time.Time // when a silent one is checked and told again
-	Episode  int64     // counts silences
 	Posts    int64     // events of this silence
 
 	WarnedUnmatched bool // told that the pattern never matched
@@ -93,7 +92,6 @@ const idleDoubt = time.Second
 func (s LogState) Silence(r LogRule, now time.Time) LogState {
 	if !s.Silent {
 		s.Silent, s.Posts = true, 0
-		s.Episode++
 	}
 	s.Posts++
 	s.RepeatAt = now.Add(r.Interval)

@@ -132,6 +132,10 @@ func NewContainers(engine ContainerEngine, recorder Recorder, memory Memory, o C
 	return c
 }
 
+func (c *Containers) desk() desk {
+	return desk{recorder: c.recorder, memory: c.memory, log: c.o.Log, now: c.o.Now}
+}
+
 // Wake says that the list may have changed. It never blocks.
 func (c *Containers) Wake() { signal(c.wake) }
 

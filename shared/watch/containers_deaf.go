@@ -22,7 +22,7 @@ const (
 type containerDeaf struct {
 	home *Containers
 	more chan struct{}
-	desk containerDesk // of its goroutine alone, except for remember
+	desk desk // of its goroutine alone, except for remember
 
 	mu      sync.Mutex
 	reached bool
@@ -33,7 +33,7 @@ type containerDeaf struct {
 }
 
 func newContainerDeaf(home *Containers) *containerDeaf {
-	return &containerDeaf{home: home, more: make(chan struct{}, 1), desk: containerDesk{home: home}, since: home.o.Now()}
+	return &containerDeaf{home: home, more: make(chan struct{}, 1), desk: home.desk(), since: home.o.Now()}
 }
 
 // remember goes on with an alarm that an earlier process told.
@@ -41,7 +41,7 @@ func (d *containerDeaf) remember(kept containerMemory) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.reached, d.open = true, true
-	d.desk.box, d.desk.saved = kept.Outbox, "by an earlier process"
+	d.desk.box, d.desk.saved = kept.Outbox.recall(), "by an earlier process"
 }
 
 // tell notes that the engine is there, or is lost.
@@ -65,9 +65,9 @@ func (d *containerDeaf) run(ctx context.Context) {
 		d.wait(ctx)
 		d.judge()
 		d.mu.Lock()
-		keep := d.open || len(d.desk.box.Owed) > 0
+		keep := d.open || len(d.desk.box.Owed) > 0 || d.desk.saved != ""
 		d.mu.Unlock()
-		if keep || d.desk.saved != "" {
+		if keep {
 			d.desk.settle(ctx, d.memory)
 			d.forget(ctx)
 		}
@@ -144,7 +144,7 @@ func (d *containerDeaf) memory() (alerting.WatchMemory, string) {
 		Kind: alerting.ContainerWatch, Name: containerDeafName, Host: *d.home.host.Load(), State: alerting.WatchDeaf,
 		Since: d.since, AlertType: alerting.WatchIsDeaf, Service: containerDeafService, DeafTimes: d.times,
 	}
-	kept.SavedAt = time.Time{}
+	kept.SavedAt, kept.Outbox = time.Time{}, kept.Outbox.bare()
 	compare, _ := json.Marshal(kept)
 	return alerting.WatchMemory{Watch: w, Memory: raw}, string(compare)
 }
@@ -157,7 +157,7 @@ func (d *containerDeaf) forget(ctx context.Context) {
 	if !over {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, containerSave)
+	ctx, cancel := context.WithTimeout(ctx, saveTime)
 	defer cancel()
 	if err := d.home.memory.ForgetWatch(ctx, alerting.ContainerWatch, containerDeafName, *d.home.host.Load()); err == nil {
 		d.desk.saved = ""

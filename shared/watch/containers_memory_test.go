@@ -141,7 +141,7 @@ func TestContainerEventsWaitForTheDatabase(t *testing.T) {
 }
 
 func TestContainerFailureThatWasOverBeforeItCouldBeToldIsNot(t *testing.T) {
-	var box containerOutbox
+	var box outbox
 	down := alerting.Event{Type: alerting.ContainerDown}
 	up := alerting.Event{Type: alerting.ContainerDown, Resolved: true}
 	box.add(down, []string{"1"})
@@ -163,7 +163,7 @@ func TestContainerFailureThatWasOverBeforeItCouldBeToldIsNot(t *testing.T) {
 	box.stored()
 	assert.Equal(t, []string{alerting.ContainerDown}, box.Stored)
 
-	box = containerOutbox{}
+	box = outbox{}
 	box.add(down, []string{"8"})
 	box.Owed[0].Tried = true
 	box.add(up, []string{"9"})
@@ -173,7 +173,7 @@ func TestContainerFailureThatWasOverBeforeItCouldBeToldIsNot(t *testing.T) {
 
 // While the database is away a failure that comes and goes costs no memory.
 func TestContainerEndsThatCannotBeStoredDoNotPileUp(t *testing.T) {
-	var box containerOutbox
+	var box outbox
 	down := alerting.Event{Type: alerting.ContainerDown}
 	up := alerting.Event{Type: alerting.ContainerDown, Resolved: true}
 	box.add(down, []string{"1"})
@@ -186,7 +186,7 @@ func TestContainerEndsThatCannotBeStoredDoNotPileUp(t *testing.T) {
 	assert.Len(t, box.Owed, 1)
 	assert.Equal(t, []string{"last"}, box.Owed[0].Key)
 
-	box = containerOutbox{}
+	box = outbox{}
 	box.add(down, []string{"2"})
 	box.Owed[0].Tried = true // it may be in the record: its end must be told
 	box.add(up, []string{"3"})
@@ -194,4 +194,11 @@ func TestContainerEndsThatCannotBeStoredDoNotPileUp(t *testing.T) {
 	box.add(up, []string{"5"})
 	require.Len(t, box.Owed, 1)
 	assert.True(t, box.Owed[0].Event.Resolved)
+
+	box = outbox{}
+	box.add(down, []string{"6"})
+	box.Owed[0].Tried = true
+	box.add(down, []string{"7"}) // it was told again before anybody knew
+	box.add(up, []string{"8"})
+	require.Len(t, box.Owed, 1, "the first alarm may be in the record")
 }

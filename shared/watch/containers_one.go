@@ -33,7 +33,7 @@ type containerOne struct {
 	ended chan struct{}
 
 	// Of its goroutine alone.
-	desk  containerDesk
+	desk  desk
 	rec   alerting.ContainerRecord
 	facts *alerting.Container // of the last look
 	skip  time.Time           // what the engine repeats up to here was judged before our restart
@@ -65,11 +65,11 @@ type containerItem struct {
 type containerMemory struct {
 	SavedAt time.Time
 	Record  alerting.ContainerRecord
-	Outbox  containerOutbox
+	Outbox  outbox
 }
 
 func newContainerOne(home *Containers, name string) *containerOne {
-	o := &containerOne{home: home, name: name, more: make(chan struct{}, 1), ended: make(chan struct{}), desk: containerDesk{home: home}}
+	o := &containerOne{home: home, name: name, more: make(chan struct{}, 1), ended: make(chan struct{}), desk: home.desk()}
 	policy := home.o.Policy()
 	o.rec.Name, o.rec.Listed = name, policy.Lists(name)
 	o.publish()
@@ -79,10 +79,7 @@ func newContainerOne(home *Containers, name string) *containerOne {
 // remember goes on where an earlier process ended.
 func (o *containerOne) remember(w alerting.Watch, kept containerMemory) {
 	o.skip = kept.Record.LastAt
-	o.desk.box = kept.Outbox
-	for i := range o.desk.box.Owed {
-		o.desk.box.Owed[i].Tried = true // whether it is stored is not known
-	}
+	o.desk.box = kept.Outbox.recall()
 	o.rec = kept.Record.Rebase(kept.SavedAt, o.home.o.Now())
 	o.rec.Name, o.rec.Blind = o.name, true
 	o.shown.watch = w
@@ -157,7 +154,7 @@ func (o *containerOne) due(ctx context.Context, at time.Time) {
 	}
 	ours := false
 	if orders := o.home.o.Orders; orders != nil && o.rec.AsksWhose(at) {
-		ctx, cancel := context.WithTimeout(ctx, containerSave)
+		ctx, cancel := context.WithTimeout(ctx, saveTime)
 		defer cancel()
 		known, err := orders.Ordered(ctx, o.name)
 		ours = err == nil && known
@@ -325,10 +322,7 @@ func (o *containerOne) memory() (alerting.WatchMemory, string) {
 	w := o.shown.watch
 	o.mu.Unlock()
 	kept.SavedAt, kept.Record.LastAt, kept.Record.LastAction, kept.Record.Blind = time.Time{}, time.Time{}, "", false
-	kept.Outbox.Owed = slices.Clone(kept.Outbox.Owed)
-	for i := range kept.Outbox.Owed {
-		kept.Outbox.Owed[i].Tried = false
-	}
+	kept.Outbox = kept.Outbox.bare()
 	compare, _ := json.Marshal(kept)
 	return alerting.WatchMemory{Watch: w, Memory: raw}, string(compare)
 }

@@ -107,12 +107,9 @@ func (l *Logs) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	l.mu.Lock()
-	all := slices.Collect(maps.Values(l.running))
-	clear(l.running)
-	l.mu.Unlock()
-	for _, w := range all {
+	for name, w := range l.snapshot() {
 		<-w.done
+		l.set(name, nil)
 	}
 	return nil
 }
@@ -153,35 +150,57 @@ func (l *Logs) load(ctx context.Context, host string) map[string]alerting.WatchM
 
 // adjust ends the watches that the policy no longer has, and starts those that
 // it has anew. A rule that changed is a new watch that knows what the old one
-// did.
+// did. Only Run's goroutine changes what runs; the lock is not held while it
+// waits for an end.
 func (l *Logs) adjust(ctx context.Context, host string, known map[string]alerting.WatchMemory) {
 	rules := map[string]alerting.LogRule{}
 	for _, rule := range l.o.Policy().Logs {
 		rules[rule.Container] = rule
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for name, w := range l.running {
+	for name, w := range l.snapshot() {
 		if rule, ok := rules[name]; ok && ruleText(rule) == w.rule {
 			continue
 		}
 		w.stop()
 		<-w.done
-		known[name] = w.remember()
-		delete(l.running, name)
+		known[name], _ = w.remember()
+		l.set(name, nil)
+	}
+	for name := range known {
 		if _, ok := rules[name]; !ok {
 			l.forget(ctx, name, host)
 			delete(known, name)
 		}
 	}
+	running := l.snapshot()
 	for name, rule := range rules {
-		if l.running[name] == nil {
-			l.running[name] = l.start(ctx, host, rule, known[name])
+		if running[name] == nil {
+			l.set(name, l.start(ctx, host, rule, known[name]))
+			delete(known, name) // it knows better from now on
 		}
 	}
 }
 
+func (l *Logs) snapshot() map[string]*runningLog {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.running)
+}
+
+// set makes w the watch of a container; nil: it has none.
+func (l *Logs) set(name string, w *runningLog) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w == nil {
+		delete(l.running, name)
+		return
+	}
+	l.running[name] = w
+}
+
 func (l *Logs) forget(ctx context.Context, name, host string) {
+	ctx, cancel := context.WithTimeout(ctx, saveTime)
+	defer cancel()
 	if err := l.memory.ForgetWatch(ctx, alerting.LogWatch, name, host); err != nil {
 		l.o.Log.Warn("a watch that ended stays on record", "container", name, "error", err)
 	}

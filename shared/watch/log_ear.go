@@ -32,8 +32,8 @@ type ear struct {
 
 // silence is one that is over.
 type silence struct {
-	from, to time.Time
-	episode  int64
+	from, to       time.Time // on our clock
+	stamp, started time.Time // of the line before it, and of the run
 }
 
 // clock notes what the engine's clock shows at an instant of ours.
@@ -130,13 +130,14 @@ func (w *logWatch) progress(at, stamp time.Time) {
 	// The deadline comes nearer with a run's first progress, and later with all
 	// other: only then is there something to wake up for.
 	from, waited := w.state.ProgressAt, w.state.Silent || !w.state.Armed || !w.state.Moved()
-	next, over := w.state.Progress(at, stamp)
+	was := w.state
+	next, over := was.Progress(at, stamp)
 	if gap := next.ProgressAt.Sub(from); gap > 0 {
 		w.ear.between = float64(w.ear.others) / gap.Seconds()
 	}
 	w.state, w.ear.others = next, 0
 	if over {
-		w.ear.over = &silence{from: from, to: at, episode: next.Episode}
+		w.ear.over = &silence{from: from, to: at, stamp: was.ProgressStamp, started: was.StartedAt}
 	}
 	if waited {
 		signal(w.news)

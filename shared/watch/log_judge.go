@@ -67,7 +67,6 @@ func (w *logWatch) judgeHearing(now time.Time) {
 		w.set(alerting.WatchDeaf, w.deafness())
 		if !w.facts.toldDeaf {
 			w.facts.toldDeaf = true
-			w.facts.deafEpisode++
 			w.owe(w.deaf())
 		}
 	case t.standing.Load() && w.facts.toldDeaf:

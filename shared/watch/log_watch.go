@@ -18,8 +18,6 @@ const (
 	// confirmTime bounds the second look at a silence. A log of many gigabytes may
 	// take it; the verdict is then late, and never false.
 	confirmTime = 30 * time.Second
-	// postTime bounds one try to commit an event.
-	postTime = 5 * time.Second
 	// saveEvery is how often progress alone is stored: after our own restart the
 	// log is read from there.
 	saveEvery = 10 * time.Second
@@ -50,10 +48,9 @@ type logWatch struct {
 	stream    *stream
 	lookAt    time.Time // zero: no need to
 	trouble   trouble
-	owed      []owedEvent
-	postAt    time.Time
-	posting   pacing
-	saved     savedLog
+	desk      desk
+	kept      time.Time // the stamp of progress that is worth storing …
+	keptAt    time.Time // … since then
 }
 
 // logFacts are what people and metrics see beside the state.
@@ -66,11 +63,11 @@ type logFacts struct {
 	seen        bool // the container was there at some time
 	toldUnseen  bool
 	toldDeaf    bool
-	deafEpisode int64
 }
 
 func newLogWatch(all *Logs, host string, rule alerting.LogRule, m alerting.WatchMemory) *logWatch {
 	w := &logWatch{all: all, host: host, rule: rule, wake: make(chan struct{}, 1), news: make(chan struct{}, 1)}
+	w.desk = desk{recorder: all.recorder, memory: all.memory, log: all.o.Log, now: all.o.Now}
 	w.facts.state, w.facts.since = alerting.WatchUnseen, all.o.Now()
 	w.recall(m)
 	w.lookAt = all.o.Now()
@@ -101,8 +98,7 @@ func (w *logWatch) run(ctx context.Context) {
 			w.inspect(ctx)
 		}
 		w.judge(ctx, began)
-		w.post(ctx)
-		w.save(ctx)
+		w.desk.settle(ctx, w.remember)
 		w.rest(ctx, w.next(began))
 	}
 }
@@ -140,7 +136,7 @@ func (w *logWatch) next(began time.Time) time.Time {
 	if !w.facts.seen && !w.facts.toldUnseen {
 		at = soonest(at, began.Add(unseenAfter))
 	}
-	return soonest(soonest(at, w.lookAt), soonest(w.postAt, w.saveAt()))
+	return soonest(soonest(at, w.lookAt), w.desk.retryAt)
 }
 
 func soonest(a, b time.Time) time.Time {

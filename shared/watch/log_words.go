@@ -10,14 +10,6 @@ import (
 	"trade-monitor/shared/alerting"
 )
 
-// owedEvent is an event that has not been committed yet.
-type owedEvent struct {
-	event alerting.Event
-	key   *alerting.Idempotency
-	first bool // of its incident: nobody heard of it before
-	tried bool // it may have been committed although nobody said so
-}
-
 // event begins an event of this watch.
 func (w *logWatch) event(alertType string, severity alerting.Severity, title, message string) alerting.Event {
 	return alerting.Event{
@@ -27,13 +19,14 @@ func (w *logWatch) event(alertType string, severity alerting.Severity, title, me
 }
 
 // key identifies an event of this watch for ever: the watch, what it is about
-// and which one.
-func (w *logWatch) key(what string, numbers ...int64) *alerting.Idempotency {
+// and which one. at tells it from others: what it is about, where all processes
+// that watch the container know that, else the moment.
+func (w *logWatch) key(what string, at ...time.Time) []string {
 	parts := []string{"watch", "log", w.host, w.rule.Container, w.rule.AlertType, what}
-	for _, n := range numbers {
-		parts = append(parts, strconv.FormatInt(n, 10))
+	for _, t := range at {
+		parts = append(parts, strconv.FormatInt(t.UnixNano(), 10))
 	}
-	return idempotency(parts...)
+	return parts
 }
 
 // fellSilent is the guide's event, with the evidence.
@@ -56,7 +49,7 @@ func (w *logWatch) fellSilent(s alerting.LogState, now time.Time, lines []string
 		lang.Pick("（"+lang.Duration(quiet)+"前）\n已用独立连接再次读取日志确认，容器在运行", " ("+lang.Duration(quiet)+" ago)\nConfirmed by a second, independent read; the container runs")
 	message += w.evidence(lines)
 	ev := w.with(w.event(w.rule.AlertType, w.rule.Severity, title, message), s, quiet)
-	return owedEvent{event: ev, key: w.key("silent", s.Episode, s.Posts), first: s.Posts == 1}
+	return owedEvent{Event: ev, Key: append(w.key("silent", s.ProgressStamp, s.StartedAt), strconv.FormatInt(s.Posts, 10))}
 }
 
 // with adds the guide's metadata.
@@ -92,7 +85,7 @@ func (w *logWatch) recovered(s silence) owedEvent {
 	}
 	ev := w.event(w.rule.AlertType, alerting.Info, title, message)
 	ev.Resolved = true
-	return owedEvent{event: ev, key: w.key("over", s.episode)}
+	return owedEvent{Event: ev, Key: w.key("over", s.stamp, s.started)}
 }
 
 func (w *logWatch) unmatched(lines []string) owedEvent {
@@ -100,28 +93,28 @@ func (w *logWatch) unmatched(lines []string) owedEvent {
 	message := lang.Pick("正在读取该容器的日志，但没有一行符合 ASYNC_MONITOR_LOG_PATTERN（"+w.rule.Progress.String()+"），因此静默监控尚未启用，也不会重启它。请按实际的日志调整。",
 		"The log of this container is read, and no line has matched ASYNC_MONITOR_LOG_PATTERN ("+w.rule.Progress.String()+"): silence is not watched yet, and nothing is restarted for it. Set the pattern to what the service writes.")
 	ev := w.event(alerting.WatchUnmatched, alerting.Warning, lang.Pick("日志监控尚未启用：没有匹配的行", "Log watch not armed: no line matches"), message+w.evidence(lines))
-	return owedEvent{event: ev, key: w.key("unmatched " + patternDigest(w.rule.Progress)), first: true}
+	return owedEvent{Event: ev, Key: w.key("unmatched", w.now())}
 }
 
 func (w *logWatch) matched() owedEvent {
 	lang := w.all.o.Policy().Language
 	ev := w.event(alerting.WatchUnmatched, alerting.Info, lang.Pick("日志监控已启用", "Log watch armed"), lang.Pick("已有日志行匹配，静默监控已启用", "a line has matched: silence is watched now"))
 	ev.Resolved = true
-	return owedEvent{event: ev, key: w.key("matched " + patternDigest(w.rule.Progress))}
+	return owedEvent{Event: ev, Key: w.key("matched", w.now())}
 }
 
 func (w *logWatch) notFound() owedEvent {
 	lang := w.all.o.Policy().Language
 	ev := w.event(alerting.WatchNotFound, alerting.Warning, lang.Pick("日志监控：没有这个容器", "Log watch: there is no such container"),
 		lang.Pick("没有名为 "+w.rule.Container+" 的容器。请检查名称；它出现后监控自动开始。", "There is no container "+w.rule.Container+". Check the name; it is watched once it is there."))
-	return owedEvent{event: ev, key: w.key("unseen"), first: true}
+	return owedEvent{Event: ev, Key: w.key("unseen", w.now())}
 }
 
 func (w *logWatch) found() owedEvent {
 	lang := w.all.o.Policy().Language
 	ev := w.event(alerting.WatchNotFound, alerting.Info, lang.Pick("日志监控：容器已出现", "Log watch: the container is there"), lang.Pick("监控已开始", "it is watched"))
 	ev.Resolved = true
-	return owedEvent{event: ev, key: w.key("seen")}
+	return owedEvent{Event: ev, Key: w.key("seen", w.now())}
 }
 
 // deafness says why the log cannot be heard.
@@ -146,14 +139,14 @@ func (w *logWatch) deaf() owedEvent {
 		message += lang.Pick("请改用 json-file、local 或 journald 日志驱动，或让服务发送心跳。", " Use the log driver json-file, local or journald, or let the service send heartbeats.")
 	}
 	ev := w.event(alerting.WatchIsDeaf, alerting.Error, lang.Pick("日志监控失聪", "Log watch is deaf"), message)
-	return owedEvent{event: ev, key: w.key("deaf", w.facts.deafEpisode), first: true}
+	return owedEvent{Event: ev, Key: w.key("deaf", w.now())}
 }
 
 func (w *logWatch) hearsAgain() owedEvent {
 	lang := w.all.o.Policy().Language
 	ev := w.event(alerting.WatchIsDeaf, alerting.Info, lang.Pick("日志监控已恢复", "Log watch hears again"), lang.Pick("又可以读取日志了", "the log can be read again"))
 	ev.Resolved = true
-	return owedEvent{event: ev, key: w.key("hears", w.facts.deafEpisode)}
+	return owedEvent{Event: ev, Key: w.key("hears", w.now())}
 }
 
 // evidence is the last lines, as an event shows them.

@@ -35,6 +35,12 @@ type world struct {
 	refuse  error // of RecordEvent
 	saved   map[string]alerting.WatchMemory
 	answers map[string]bool
+
+	hang     bool // of what is saved
+	askedAt  time.Time
+	asked    int // how often somebody asked for the time then
+	spins    bool
+	atRecord map[string]alerting.WatchMemory
 }
 
 type worldLine struct {
@@ -161,6 +167,7 @@ func (w *world) RecordEvent(_ context.Context, ev alerting.Event, idem *alerting
 	if !w.answers[idem.Key] {
 		w.answers[idem.Key] = true
 		w.events = append(w.events, recorded{time.Now(), ev, idem.Key})
+		w.remembers()
 	}
 	return alerting.Receipt{}, nil
 }
@@ -174,7 +181,8 @@ func (w *world) LoadWatches(context.Context, string) (all []alerting.WatchMemory
 	return all, w.refuse
 }
 
-func (w *world) SaveWatch(_ context.Context, m alerting.WatchMemory) error {
+func (w *world) SaveWatch(ctx context.Context, m alerting.WatchMemory) error {
+	w.hangs(ctx)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.refuse == nil {
@@ -261,7 +269,7 @@ func (w *world) watching(policy ...func(*alerting.Policy)) (logs *Logs, stop fun
 			}
 			return p
 		},
-		Host: func(context.Context) (string, error) { return "engine-1", nil },
+		Host: func(context.Context) (string, error) { return "engine-1", nil }, Now: w.now,
 	})
 	done := make(chan struct{})
 	go func() { _ = logs.Run(ctx); close(done) }()
