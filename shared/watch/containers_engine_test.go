@@ -239,8 +239,7 @@ func TestContainerRestartLoopOnARealEngine(t *testing.T) {
 	containers, _, _ := watchContainers(t, dockertest.Require(t).Host, l)
 	c := dockertest.Run(t, dockertest.Spec{Labels: watched, RestartPolicy: "always", Args: []string{"-exit-after", "100ms", "-exit-code", "1"}})
 	watchIs(t, containers, c.Name, alerting.WatchRestarting)
-	l.until(c.Name, "RESTARTING")
-	assert.True(t, strings.HasPrefix(l.told(c.Name), "DOWN DOWN RESTARTING"), l.told(c.Name))
+	require.Eventually(t, func() bool { return strings.HasPrefix(l.told(c.Name), "DOWN DOWN RESTARTING") }, 20*time.Second, 20*time.Millisecond)
 
 	late := newContainerLedger(t) // one that comes while it loops
 	c.Until(20*time.Second, "between two starts", func(s dockertest.State) bool { return s.Restarting })
