@@ -12,7 +12,7 @@ SMALL       := -trimpath -ldflags "-s -w"
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## build and start the service (settings: .env)
@@ -43,6 +43,10 @@ watches: setup ## the long proofs of the watches; minutes
 	@mkdir -p build
 	@set -o pipefail; TRADE_MONITOR_PROOF=long go test -count=1 -vet=off -timeout 60m -run '^TestWatch' -v ./local | tee build/watches.log; status=$$?; \
 	printf '\nfigures\n'; sed -n 's/^ *[a-z_]*_test.go:[0-9]*: figures: /  /p' build/watches.log; exit $$status
+
+.PHONY: watches-clock
+watches-clock: setup ## the log watch while the clock of this machine is set (as root, and alone)
+	go test -count=1 -vet=off -tags clock -timeout 10m -run '^TestWatchAClockThatIsSet' -v ./local
 
 .PHONY: setup
 setup:
