@@ -39,6 +39,8 @@ type Engine struct {
 
 	mu         sync.Mutex
 	negotiated bool
+	noInfo     int       // how often in a row /info was not answered
+	infoAt     time.Time // when it is asked again
 }
 
 // Open prepares the connection to an engine: unix:///path, tcp://host:port or

@@ -2,7 +2,9 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -16,7 +18,7 @@ import (
 // ID is the engine's own id, which it keeps over restarts, so that hosts can be
 // told apart. Engines before 23 keep it in /etc/docker/key.json: machines that
 // were cloned with that file, and engines on one machine, share it. Empty: a
-// socket proxy does not let us ask.
+// socket proxy does not let us ask, or the engine leaves it unanswered.
 func (e *Engine) ID(ctx context.Context) (string, error) {
 	info, err := e.info(ctx)
 	if isRefusal(err) {
@@ -27,7 +29,8 @@ func (e *Engine) ID(ctx context.Context) (string, error) {
 
 // Clock reads the engine's own clock: that of a virtual machine or of another
 // host drifts from ours, and what is asked for by time would miss its newest
-// part. A socket proxy may deny it; then our clock has to do.
+// part. A socket proxy may deny it, and an engine that is held up by a plugin may
+// leave it unanswered though it answers all else; then our clock has to do.
 func (e *Engine) Clock(ctx context.Context) (time.Time, error) {
 	info, err := e.info(ctx)
 	if isRefusal(err) {
@@ -43,16 +46,66 @@ func (e *Engine) Clock(ctx context.Context) (time.Time, error) {
 	return now, nil
 }
 
+const (
+	// infoTries is how often in a row /info is left unanswered, by an engine that
+	// answers a ping, before we do without it.
+	infoTries = 3
+	// infoRest is how long we then do.
+	infoRest = 5 * time.Minute
+)
+
 func (e *Engine) info(ctx context.Context) (system.Info, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	if e.withoutInfo() {
+		return system.Info{}, errNoInfo
+	}
+	asked, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var info system.Info
-	err := e.call(ctx, "info", func(ctx context.Context) error {
+	err := e.call(asked, "info", func(ctx context.Context) error {
 		var err error
 		info, err = e.api.Info(ctx)
 		return err
 	})
+	if e.givesUp(ctx, err) {
+		return system.Info{}, errNoInfo
+	}
 	return info, err
+}
+
+// errNoInfo is like a refusal: the engine is there, and does not say.
+var errNoInfo = &Error{op: "info", status: http.StatusGatewayTimeout, sent: true, text: "no answer in time"}
+
+func (e *Engine) withoutInfo() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return time.Now().Before(e.infoAt)
+}
+
+// givesUp tells whether to do without /info from now on, as it was not answered
+// again.
+func (e *Engine) givesUp(ctx context.Context, err error) bool {
+	e.mu.Lock()
+	if !errors.Is(err, context.DeadlineExceeded) {
+		e.noInfo = 0
+		e.mu.Unlock()
+		return false
+	}
+	e.noInfo++
+	enough := e.noInfo >= infoTries
+	e.mu.Unlock()
+	if !enough {
+		return false
+	}
+	// The caller's time is over by now as well.
+	pinged, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if e.ping(pinged) != nil {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.infoAt = time.Now().Add(infoRest)
+	return true
 }
 
 // instant is a time as the engine's queries take it, exact to the nanosecond.

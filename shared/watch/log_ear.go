@@ -21,6 +21,7 @@ type ear struct {
 	arrived time.Time // of that line
 	others  int       // lines since the newest match
 	between float64   // lines a second between the last two
+	readAt  time.Time // when the log was last read to its end
 
 	// A second look at a busy log begins before the deadline: up to which line
 	// it came, after which match, and when it goes on.
@@ -110,6 +111,7 @@ func (w *logWatch) hear(line alerting.LogLine, old bool) {
 	defer w.mu.Unlock()
 	w.ear.lineLen = copy(w.ear.line[:], line.Stamp)
 	w.ear.arrived = now
+	w.sign()
 	if !matches {
 		w.ear.others++
 		return
@@ -195,14 +197,12 @@ func (s *stream) close() {
 func (w *logWatch) listen(ctx context.Context, c alerting.Container) {
 	w.stream.close()
 	now := w.now()
-	if w.trouble.unreadable {
-		w.stream, w.lookAt = nil, now.Add(unreadableFor)
-		return
-	}
 	if pause := w.trouble.holds(now); pause > 0 {
 		w.stream, w.lookAt = nil, now.Add(pause)
 		return
 	}
+	w.trouble.unreadable = false
+	w.trouble.waits.Store(true)
 	since := w.from(c, now)
 	ctx, cancel := context.WithCancel(ctx)
 	s := &stream{id: c.ID, started: c.StartedAt, cancel: cancel, end: make(chan struct{})}
@@ -238,27 +238,44 @@ func (w *logWatch) from(c alerting.Container, now time.Time) time.Time {
 // (up to 3 ms were seen on Engine 20.10).
 const startSlack = 5 * time.Millisecond
 
+// openTime bounds the beginning of an answer: nothing else ends a request that a
+// proxy has forgotten.
+const openTime = 10 * time.Second
+
+var errNotOpened = errors.New("docker logs: no answer in time")
+
 // follow reads the stream, and beside it what the stream's backlog may lack.
 func (w *logWatch) follow(ctx context.Context, c alerting.Container, since time.Time) error {
+	bounded, cancel := context.WithCancel(ctx)
+	defer cancel()
+	limit := time.AfterFunc(openTime, cancel)
 	opened := w.now()
 	var sweeps sync.WaitGroup
 	defer sweeps.Wait()
 	stands := func() {
+		limit.Stop()
 		opened = w.now()
-		w.trouble.standing.Store(true)
-		signal(w.news)
 		sweeps.Go(func() { w.sweep(ctx, c, since) })
 	}
-	err := w.all.engine.FollowLog(ctx, c, since, backlog, stands, func(line alerting.LogLine) {
+	err := w.all.engine.FollowLog(bounded, c, since, backlog, stands, func(line alerting.LogLine) {
 		w.hear(line, w.now().Sub(opened) < oldFor)
 	})
-	w.trouble.standing.Store(false)
+	if !limit.Stop() && bounded.Err() != nil && ctx.Err() == nil {
+		return errNotOpened
+	}
 	return err
 }
 
 // sweep reads everything since then once.
 func (w *logWatch) sweep(ctx context.Context, c alerting.Container, since time.Time) {
 	_, _ = w.read(ctx, c, since) // what it lacks, the second look at a silence finds
+}
+
+// sign wakes run where it waits for a sign that the log can be heard.
+func (w *logWatch) sign() {
+	if w.trouble.waits.Load() && w.trouble.waits.Swap(false) {
+		signal(w.news)
+	}
 }
 
 // read reads everything since then by a connection of its own, takes in the
@@ -290,6 +307,10 @@ func (w *logWatch) read(ctx context.Context, c alerting.Container, since time.Ti
 	})
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err == nil {
+		w.ear.readAt = w.now()
+		w.sign()
+	}
 	if read, ok := end.stamp(); ok && err == nil {
 		w.ear.read, w.ear.readAfter = read, known
 	}

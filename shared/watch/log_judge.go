@@ -9,11 +9,12 @@ import (
 )
 
 // trouble is what keeps a log from being heard. Only run writes it, but for
-// standing.
+// waits.
 type trouble struct {
-	standing   atomic.Bool // the stream stands
-	unreadable bool        // by its log driver: nothing to wait for
-	failing    time.Time   // since when it could not be heard; zero: it can
+	waits      atomic.Bool // run waits for a sign that the log can be heard
+	unreadable bool        // by its log driver: nothing that passes soon
+	failing    time.Time   // since when nothing was heard of it; zero: it can be heard
+	unsure     time.Time   // since when a silence could not be looked at a second time
 	engineAway pacing
 	reopening  pacing
 	opened     time.Time // when the last stream was
@@ -23,12 +24,17 @@ type trouble struct {
 }
 
 // since is how long the log could not be heard.
-func (t *trouble) since(now time.Time) time.Duration {
-	if t.failing.IsZero() {
-		return 0
+func (t *trouble) since(now time.Time) (d time.Duration) {
+	for _, from := range []time.Time{t.failing, t.unsure} {
+		if !from.IsZero() {
+			d = max(d, now.Sub(from))
+		}
 	}
-	return now.Sub(t.failing)
+	return d
 }
+
+// over: there is nothing to hear, or somebody else's trouble.
+func (t *trouble) over() { t.failing, t.unsure = time.Time{}, time.Time{} }
 
 // holds is how long the stream must not be opened yet: not at all when the last
 // one stood for a while. 0: it is opened now.
@@ -48,19 +54,36 @@ func (w *logWatch) troubleWith(err error) {
 	if err == nil {
 		return
 	}
-	w.trouble.why = err
-	w.trouble.unreadable = unreadable(err)
-	if w.trouble.failing.IsZero() {
-		w.trouble.failing = w.now()
+	t, now := &w.trouble, w.now()
+	t.why = err
+	if t.unreadable = unreadable(err); t.unreadable {
+		t.openAt = now.Add(unreadableFor)
 	}
+	if t.failing.IsZero() {
+		t.failing = now
+	}
+	t.waits.Store(true)
+}
+
+// heard is when the log was last heard: a line of the stream, or a read. That a
+// stream was opened proves nothing.
+func (w *logWatch) heard() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return later(w.ear.arrived, w.ear.readAt)
+}
+
+// hears tells whether the stream that stands is known to be heard.
+func (w *logWatch) hears() bool {
+	return w.stream != nil && !w.stream.ended() && !w.heard().Before(w.trouble.opened)
 }
 
 // judgeHearing finds out whether the log can be heard, and tells when it cannot
 // and when it can again.
 func (w *logWatch) judgeHearing(now time.Time) {
 	t := &w.trouble
-	if t.standing.Load() && !t.unreadable {
-		t.failing, t.why = time.Time{}, nil
+	if w.heard().After(t.failing) && !t.unreadable {
+		t.failing = time.Time{}
 	}
 	switch {
 	case t.unreadable || t.since(now) >= deafAfter:
@@ -69,14 +92,15 @@ func (w *logWatch) judgeHearing(now time.Time) {
 			w.facts.toldDeaf = true
 			w.owe(w.deaf())
 		}
-	case t.standing.Load() && w.facts.toldDeaf:
-		w.facts.toldDeaf = false
+	case w.facts.toldDeaf && t.since(now) == 0 && w.hears():
+		w.facts.toldDeaf, t.why = false, nil
 		w.owe(w.hearsAgain())
 	}
 }
 
-// unreadableFor is how often a log is tried whose driver cannot be read. Another
-// run of the container, which may have another one, is tried at once.
+// unreadableFor is how often a log is tried whose driver cannot be read: a proxy
+// may have said so. Another run of the container, which may have another driver,
+// is tried at once.
 const unreadableFor = time.Minute
 
 // confirm looks a second time, by a connection of its own, before a silence is
@@ -102,15 +126,18 @@ func (w *logWatch) confirm(ctx context.Context) {
 	}
 	w.mu.Unlock()
 	found, err := w.read(ctx, *c, since)
-	switch now = w.now(); {
-	case found:
-		w.falseAlarm(ctx)
-	case err != nil:
+	if now = w.now(); err != nil && !found {
 		w.cannotConfirm(now, err)
-	default:
-		w.trouble.retryAt, w.trouble.failing = time.Time{}, time.Time{}
-		w.silent(ctx, *c, now)
+		return
 	}
+	w.trouble.retryAt, w.trouble.unreadable = time.Time{}, false
+	w.trouble.over()
+	w.judgeHearing(now)
+	if found {
+		w.falseAlarm()
+		return
+	}
+	w.silent(ctx, *c, now)
 }
 
 // lookAhead does a part of the second look before the deadline, where all of it
@@ -137,23 +164,24 @@ func (w *logWatch) lookAhead(ctx context.Context, deadline time.Time) {
 // cannotConfirm looks again in a moment: nothing is known, so nothing is told
 // but, after a while, that.
 func (w *logWatch) cannotConfirm(now time.Time, err error) {
-	w.troubleWith(err)
-	w.trouble.retryAt = now.Add(time.Second)
-	if w.trouble.unreadable {
-		w.trouble.retryAt = now.Add(unreadableFor)
+	t := &w.trouble
+	t.why, t.unreadable, t.retryAt = err, unreadable(err), now.Add(time.Second)
+	if t.unreadable {
+		t.retryAt = now.Add(unreadableFor)
 	}
-	w.trouble.standing.Store(false)
+	if t.unsure.IsZero() {
+		t.unsure = now
+	}
 	w.set(alerting.WatchDeaf, w.deafness())
 }
 
 // falseAlarm: the stream had missed a line. It is opened anew.
-func (w *logWatch) falseAlarm(ctx context.Context) {
+func (w *logWatch) falseAlarm() {
 	w.all.o.Log.Warn("日志流漏了行，已重新打开 (a log stream had missed lines and is opened anew)", "container", w.rule.Container)
 	w.mu.Lock()
 	w.facts.falseAlarms++
 	w.facts.deafTimes++
 	w.mu.Unlock()
-	w.trouble.retryAt = time.Time{}
 	w.stream.close()
 	w.lookAt = w.now()
 }
@@ -193,7 +221,7 @@ func (w *logWatch) lastLines(ctx context.Context, c alerting.Container) []string
 // tellUnmatched warns once that the pattern matches nothing. Nothing is ever
 // restarted for it.
 func (w *logWatch) tellUnmatched(ctx context.Context) {
-	if w.container == nil || !w.trouble.standing.Load() {
+	if w.container == nil || !w.hears() {
 		w.trouble.retryAt = w.now().Add(time.Second) // what is not heard has not failed to match
 		return
 	}
@@ -208,9 +236,6 @@ func (w *logWatch) tellUnmatched(ctx context.Context) {
 // somebody asked for this very one.
 func (w *logWatch) tellUnseen() {
 	w.facts.toldUnseen = true
-	if w.facts.state != alerting.WatchUnseen {
-		return // the engine is away
-	}
 	w.all.o.Log.Warn("日志监控：没有这个容器，出现后自动开始 (log watch: there is no such container; it is watched once it is there)", "container", w.rule.Container)
 	if w.rule.Required {
 		w.owe(w.notFound())

@@ -161,8 +161,8 @@ func (w *world) now() time.Time {
 	return now
 }
 
-// hangs waits as a database does that gives no answer.
-func (w *world) hangs(ctx context.Context) {
+// waits waits as a database does that gives no answer.
+func (w *world) waits(ctx context.Context) {
 	w.mu.Lock()
 	hang := w.hang
 	w.mu.Unlock()

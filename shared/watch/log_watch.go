@@ -47,6 +47,7 @@ type logWatch struct {
 	container *alerting.Container // as last seen; nil: none
 	stream    *stream
 	lookAt    time.Time // zero: no need to
+	missing   time.Time // since when the engine says that there is none
 	trouble   trouble
 	desk      desk
 	kept      time.Time // the stamp of progress that is worth storing …
@@ -87,7 +88,6 @@ func signal(c chan struct{}) {
 }
 
 func (w *logWatch) run(ctx context.Context) {
-	began := w.now()
 	defer func() {
 		w.stream.close()
 		w.keep(ctx)
@@ -97,9 +97,9 @@ func (w *logWatch) run(ctx context.Context) {
 		if w.stream.ended() || !w.lookAt.IsZero() && !now.Before(w.lookAt) {
 			w.inspect(ctx)
 		}
-		w.judge(ctx, began)
+		w.judge(ctx)
 		w.desk.settle(ctx, w.remember)
-		w.rest(ctx, w.next(began))
+		w.rest(ctx, w.next())
 	}
 }
 
@@ -123,7 +123,7 @@ func (w *logWatch) rest(ctx context.Context, until time.Time) {
 }
 
 // next is the first of all deadlines; zero: there is none.
-func (w *logWatch) next(began time.Time) time.Time {
+func (w *logWatch) next() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	at, due := w.state.Deadline(w.rule)
@@ -133,10 +133,17 @@ func (w *logWatch) next(began time.Time) time.Time {
 	if !w.trouble.retryAt.IsZero() && at.Before(w.trouble.retryAt) {
 		at = w.trouble.retryAt // cannot be judged before it can be heard
 	}
-	if !w.facts.seen && !w.facts.toldUnseen {
-		at = soonest(at, began.Add(unseenAfter))
-	}
+	at = soonest(at, w.unseenAt())
 	return soonest(soonest(at, w.lookAt), w.desk.retryAt)
+}
+
+// unseenAt is when to warn that the container was never there: some time after
+// the engine said so first, and while it says so; zero: never. The lock is held.
+func (w *logWatch) unseenAt() time.Time {
+	if w.facts.state != alerting.WatchUnseen || w.missing.IsZero() || w.facts.seen || w.facts.toldUnseen {
+		return time.Time{}
+	}
+	return w.missing.Add(unseenAfter)
 }
 
 func soonest(a, b time.Time) time.Time {
@@ -160,7 +167,7 @@ func (w *logWatch) inspect(ctx context.Context) {
 	now := w.now()
 	if err != nil {
 		w.lookAt = now.Add(w.trouble.engineAway.next(slowly))
-		w.trouble.failing = time.Time{} // not the log's trouble, and not ours to tell
+		w.trouble.over() // not the log's trouble, and not ours to tell
 		w.set(alerting.WatchDeaf, w.text("Docker 不可达", "Docker cannot be reached"))
 		return
 	}
@@ -173,6 +180,10 @@ func (w *logWatch) inspect(ctx context.Context) {
 		w.stream.close()
 		w.stream = nil
 		w.lookAt = now.Add(glanceEvery)
+		w.trouble.over()
+		if c == nil && w.missing.IsZero() {
+			w.missing = now
+		}
 		w.settleIdle(c)
 	case w.stream == nil || w.stream.of(*c):
 		w.listen(ctx, *c)
@@ -196,7 +207,7 @@ func (w *logWatch) see(c *alerting.Container, now, clock time.Time) {
 		w.state.ProgressAt = w.ear.instant(w.state.ProgressStamp, now)
 	}
 	if was.ContainerID != w.state.ContainerID || !was.StartedAt.Equal(w.state.StartedAt) {
-		w.trouble.unreadable = false // another run may have another log driver
+		w.trouble.unreadable, w.trouble.openAt = false, time.Time{} // another run may have another log driver
 	}
 }
 
@@ -215,21 +226,24 @@ func (w *logWatch) settleIdle(c *alerting.Container) {
 }
 
 // judge looks into what has come due.
-func (w *logWatch) judge(ctx context.Context, began time.Time) {
+func (w *logWatch) judge(ctx context.Context) {
 	now := w.now()
 	w.mu.Lock()
 	at, due := w.state.Deadline(w.rule)
 	ahead := due == alerting.DueSilence && now.Before(at) && !now.Before(w.ear.aheadAt(w.state, at, w.rule.Timeout))
 	owes := w.ear.over
 	w.ear.over = nil
-	seen := w.facts.seen
+	seen, unseen := w.facts.seen, w.unseenAt()
 	w.mu.Unlock()
 	if owes != nil {
 		w.owe(w.recovered(*owes))
 	}
 	w.withdraw(seen)
-	if !seen && !w.facts.toldUnseen && !now.Before(began.Add(unseenAfter)) {
+	if !unseen.IsZero() && !now.Before(unseen) {
 		w.tellUnseen()
+	}
+	if due != alerting.DueSilence || now.Before(at) {
+		w.trouble.unsure = time.Time{} // it moves
 	}
 	w.judgeHearing(now)
 	switch {

@@ -24,6 +24,9 @@ type world struct {
 	c       *alerting.Container // nil: there is none
 	away    error               // of every call
 	logErr  error               // of the log calls
+	readErr error               // of the second look alone
+	broken  error               // of a stream right after it was opened
+	hangs   bool                // streams are never opened
 	lines   []worldLine
 	follows map[chan worldLine]context.CancelFunc
 	opens   int
@@ -86,6 +89,16 @@ func (w *world) FollowLog(ctx context.Context, c alerting.Container, since time.
 		w.mu.Unlock()
 		return err
 	}
+	if w.hangs {
+		w.mu.Unlock()
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if err := w.broken; err != nil {
+		w.mu.Unlock()
+		opened()
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	feed := make(chan worldLine, 10000)
@@ -136,7 +149,7 @@ func (w *world) since(since time.Time) (some []worldLine) {
 func (w *world) ReadLog(_ context.Context, _ alerting.Container, since time.Time, visit func(alerting.LogLine)) error {
 	w.mu.Lock()
 	w.reads++
-	err := errors.Join(w.away, w.logErr)
+	err := errors.Join(w.away, w.logErr, w.readErr)
 	some := w.since(since)
 	w.mu.Unlock()
 	if err != nil {
@@ -182,7 +195,7 @@ func (w *world) LoadWatches(context.Context, string) (all []alerting.WatchMemory
 }
 
 func (w *world) SaveWatch(ctx context.Context, m alerting.WatchMemory) error {
-	w.hangs(ctx)
+	w.waits(ctx)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.refuse == nil {
