@@ -23,7 +23,8 @@ func TestWatchFollowingCostsLittle(t *testing.T) {
 		})
 		names = append(names, c.Name)
 	}
-	// Without GOGC=50 the heap would still be on its way to its first collection.
+	// Without GOGC=50 the heap would still be on its way to its first collection,
+	// so little garbage does following make: 42, 47, 38 MiB over ten minutes.
 	s := launchListening(t, names, "DOCKER_HOST="+dockertest.Require(t).Host, "GOGC=50")
 	for _, name := range names {
 		await(t, 30*time.Second, name+" is heard", s.stateOf("log", name)("up"))
@@ -39,9 +40,7 @@ func TestWatchFollowingCostsLittle(t *testing.T) {
 		assert.Empty(t, s.alarms(name))
 	}
 	assert.LessOrEqual(t, share, 0.15, "of one core")
-	// What is garbage from the start is collected minutes later, so slowly does
-	// following make more of it: over ten minutes memory went 42, 47, 38 MiB.
-	assert.LessOrEqual(t, grown, 16, "MiB more than before")
+	assert.LessOrEqual(t, grown, 8, "MiB more than before")
 	t.Logf("figures: following %d containers that write %d lines/s together: %.1f %% of one core over %s; memory %d MiB, %+d MiB meanwhile",
 		containers, containers*each, 100*share, took.Round(time.Second), memory, grown)
 }
