@@ -23,7 +23,10 @@ type watches struct {
 
 func newWatches(s *service, engine *docker.Engine) *watches {
 	w := &watches{db: s.db, policy: s.policy, log: s.log, declare: make(chan struct{}, 1)}
-	w.logs = watch.NewLogs(engine, s.db, s.db, watch.LogOptions{Policy: s.policy.policy, Host: engine.ID, Log: s.log})
+	w.logs = watch.NewLogs(engine, s.db, s.db, watch.LogOptions{
+		Policy: s.policy.policy, Host: engine.ID, Log: s.log,
+		Ending: func(container string) bool { return w.containers.Ending(container) },
+	})
 	w.containers = watch.NewContainers(engine, s.db, s.db, watch.ContainerOptions{
 		Policy: s.policy.policy, Orders: s.db, Log: s.log, Seen: w.logs.Look,
 	})

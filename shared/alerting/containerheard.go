@@ -50,6 +50,12 @@ func (r ContainerRecord) ordered(beyond time.Duration, now time.Time) bool {
 	return !r.OrderAt.IsZero() && now.Sub(r.OrderAt) <= stop+beyond
 }
 
+// Ending tells whether a container that runs was told to end, and may be about
+// to.
+func (k ContainerRules) Ending(r ContainerRecord, now time.Time) bool {
+	return r.Running && r.ordered(k.Order, now)
+}
+
 // Heard takes one event of the engine, that happened at now by our clock. seen
 // is what a look showed that was made after it.
 func (k ContainerRules) Heard(r ContainerRecord, ev ContainerEvent, seen ContainerSight, now time.Time) (ContainerRecord, []ContainerNotice) {

@@ -132,6 +132,18 @@ func NewContainers(engine ContainerEngine, recorder Recorder, memory Memory, o C
 	return c
 }
 
+// Ending tells whether somebody, perhaps we ourselves, has ordered the end of a
+// watched container that still runs.
+func (c *Containers) Ending(name string) bool {
+	one := c.find(name)
+	if one == nil {
+		return false
+	}
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	return c.o.Rules.Ending(one.shown.record, c.o.Now())
+}
+
 func (c *Containers) desk() desk {
 	return desk{recorder: c.recorder, memory: c.memory, log: c.o.Log, now: c.o.Now}
 }

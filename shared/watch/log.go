@@ -38,6 +38,9 @@ type LogReader interface {
 type LogOptions struct {
 	Policy func() alerting.Policy // what is in force now: its Logs are followed
 	Host   func(ctx context.Context) (string, error)
+	// Ending tells whether somebody has ordered the end of a container that runs
+	// still: then it is silent for that reason. It must not block. nil: not known.
+	Ending func(container string) bool
 	Log    *slog.Logger
 	Now    func() time.Time // nil: time.Now; must carry a monotonic reading
 }
@@ -71,6 +74,9 @@ func NewLogs(engine LogEngine, recorder Recorder, memory Memory, o LogOptions) *
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Ending == nil {
+		o.Ending = func(string) bool { return false }
 	}
 	return &Logs{engine: engine, recorder: recorder, memory: memory, o: o, changed: make(chan struct{}, 1), began: o.Now(), running: map[string]*runningLog{}}
 }

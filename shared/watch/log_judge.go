@@ -113,6 +113,10 @@ func (w *logWatch) confirm(ctx context.Context) {
 		w.lookAt, w.trouble.retryAt = now, now.Add(time.Second) // the engine is away
 		return
 	}
+	if w.all.o.Ending(w.rule.Container) {
+		w.trouble.retryAt = now.Add(time.Second) // to restart it would undo that
+		return
+	}
 	w.mu.Lock()
 	if c == nil || !c.Running || c.Paused || c.ID != w.state.ContainerID || !c.StartedAt.Equal(w.state.StartedAt) {
 		w.mu.Unlock()

@@ -153,7 +153,7 @@ func (w *world) now() time.Time {
 	}
 	w.asked++
 	w.spins = w.spins || w.asked > 20_000
-	spins := w.asked > 20_000
+	spins := w.spins
 	w.mu.Unlock()
 	if spins {
 		time.Sleep(time.Millisecond)
@@ -173,3 +173,21 @@ func (w *world) waits(ctx context.Context) {
 
 // remembers notes what was stored when an event was recorded; the lock is held.
 func (w *world) remembers() { w.atRecord = maps.Clone(w.saved) }
+
+// A silence that could not be looked into is no reason to be awake once the
+// container does not run.
+func TestAStoppedContainerWakesNobody(t *testing.T) {
+	logBubble(t, func(t *testing.T, w *world) {
+		_, stop := w.watching()
+		defer stop()
+		w.tick()
+		pass(time.Minute)
+		w.change(func() { w.away = errors.New("docker inspect: connection refused") })
+		w.cut()
+		pass(2*time.Minute + 10*time.Second) // the deadline has passed
+		w.change(func() { w.away, w.c.Running = nil, false })
+		pass(time.Minute)
+		w.change(func() { assert.False(t, w.spins) })
+		w.wants()
+	})
+}

@@ -130,7 +130,7 @@ func (w *logWatch) next() time.Time {
 	if due == alerting.DueSilence {
 		at = w.ear.aheadAt(w.state, at, w.rule.Timeout)
 	}
-	if !w.trouble.retryAt.IsZero() && at.Before(w.trouble.retryAt) {
+	if !at.IsZero() && at.Before(w.trouble.retryAt) {
 		at = w.trouble.retryAt // cannot be judged before it can be heard
 	}
 	at = soonest(at, w.unseenAt())

@@ -27,6 +27,7 @@ type world struct {
 	readErr error               // of the second look alone
 	broken  error               // of a stream right after it was opened
 	hangs   bool                // streams are never opened
+	ending  bool                // its end was ordered
 	lines   []worldLine
 	follows map[chan worldLine]context.CancelFunc
 	opens   int
@@ -283,6 +284,7 @@ func (w *world) watching(policy ...func(*alerting.Policy)) (logs *Logs, stop fun
 			return p
 		},
 		Host: func(context.Context) (string, error) { return "engine-1", nil }, Now: w.now,
+		Ending: func(string) bool { w.mu.Lock(); defer w.mu.Unlock(); return w.ending },
 	})
 	done := make(chan struct{})
 	go func() { _ = logs.Run(ctx); close(done) }()
