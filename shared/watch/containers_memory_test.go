@@ -98,11 +98,11 @@ func TestContainerDeadlinesAreJudgedBeforeWhatCameAfterThem(t *testing.T) {
 			w.settle()
 			w.set(func() { w.silent[containerService] = true })
 			w.event(containerService, alerting.ContainerEvent{Action: alerting.ContainerHealth, Health: alerting.Unhealthy})
-			w.pass(50 * time.Millisecond) // it is being looked at, for 300 ms
+			w.pass(50 * time.Millisecond) // it is being looked at, for longer
 			w.start(containerService)
 			w.pass(150 * time.Millisecond)
 			w.crash(containerService)
-			w.pass(time.Second)
+			w.pass(3 * containerGlance)
 			assert.Equal(t, "DOWN -DOWN DOWN", w.told())
 		})
 	})

@@ -87,29 +87,11 @@ func (o *containerOne) remember(w alerting.Watch, kept containerMemory) {
 	_, o.desk.saved = o.memory()
 }
 
-func (o *containerOne) put(item containerItem) {
-	o.mu.Lock()
-	o.items = append(o.items, item)
-	o.mu.Unlock()
-	select {
-	case o.more <- struct{}{}:
-	default:
-	}
-}
-
-func (o *containerOne) take() []containerItem {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	items := o.items
-	o.items = nil
-	return items
-}
-
 func (o *containerOne) run(ctx context.Context) {
 	defer close(o.ended)
 	for ctx.Err() == nil {
 		o.wait(ctx)
-		for _, item := range o.take() {
+		for item, ok := o.next(); ok; item, ok = o.next() {
 			if ctx.Err() != nil {
 				return
 			}
@@ -193,6 +175,12 @@ func (o *containerOne) handle(ctx context.Context, item containerItem) {
 func (o *containerOne) hear(ctx context.Context, ev alerting.ContainerEvent, at time.Time) {
 	inspect, lines := o.home.o.Rules.Looks(o.rec, ev, at)
 	sight := o.glance(ctx, ev, inspect, lines)
+	if ev.Action == alerting.ContainerDied && inspect {
+		// The engine says `oom` before or just after what came of it.
+		for _, oom := range o.takeOOMs(ev.ID) {
+			o.accept(o.home.o.Rules.Heard(o.rec, oom.event, alerting.ContainerSight{}, at))
+		}
+	}
 	o.accept(o.home.o.Rules.Heard(o.rec, ev, sight, at))
 }
 

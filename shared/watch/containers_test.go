@@ -56,8 +56,25 @@ func TestContainerThatCannotBeLookedAtHoldsNobodyUp(t *testing.T) {
 			w.settle()
 			require.Equal(t, "DOWN", w.told())
 			assert.Equal(t, containerService, w.last().Service)
-			w.pass(300 * time.Millisecond)
+			w.pass(containerGlance)
 			assert.Equal(t, "DOWN DOWN", w.told(), "people are told without what could not be seen")
+		})
+	})
+}
+
+// The engine may say that memory ran out just after it said what came of it.
+func TestContainerOOMThatIsHeardDuringTheLookIsTheReason(t *testing.T) {
+	inContainerWorld(t, func(t *testing.T, w *containerWorld) {
+		w.running()
+		w.run(func() {
+			w.set(func() { w.silent[containerService] = true })
+			w.die(containerService, 137)
+			w.pass(20 * time.Millisecond)
+			w.event(containerService, alerting.ContainerEvent{Action: alerting.ContainerOOMed})
+			w.pass(containerGlance)
+			assert.Equal(t, "OOM", w.told())
+			w.pass(time.Minute)
+			assert.Equal(t, "OOM", w.told())
 		})
 	})
 }
