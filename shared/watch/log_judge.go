@@ -129,6 +129,7 @@ func (w *logWatch) confirm(ctx context.Context) {
 		since = w.ear.unread(w.state, since, now)
 	}
 	w.mu.Unlock()
+	first := w.heard().IsZero() // this process knows nothing yet but what an earlier one did
 	found, err := w.read(ctx, *c, since)
 	if now = w.now(); err != nil && !found {
 		w.cannotConfirm(now, err)
@@ -138,7 +139,9 @@ func (w *logWatch) confirm(ctx context.Context) {
 	w.trouble.over()
 	w.judgeHearing(now)
 	if found {
-		w.falseAlarm()
+		if !first {
+			w.falseAlarm()
+		}
 		return
 	}
 	w.silent(ctx, *c, now)

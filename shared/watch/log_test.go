@@ -394,6 +394,21 @@ func TestOurOwnRestartsNeitherBlindNorAlarm(t *testing.T) {
 	})
 }
 
+// What a new process reads first is no second look at what its stream missed.
+func TestOurOwnRestartsAreNoFalseAlarms(t *testing.T) {
+	short := func(p *alerting.Policy) { p.Logs[0].Timeout = 5 * time.Second }
+	logBubble(t, func(t *testing.T, w *world) {
+		for range 10 {
+			logs, stop := w.watching(short)
+			w.ticks(time.Second, 15*time.Second)
+			assert.Zero(t, only(t, logs).FalseAlarms)
+			stop()
+			w.ticks(time.Second, 20*time.Second)
+		}
+		w.wants()
+	})
+}
+
 func TestACrashBetweenTellingAndRememberingTellsOnce(t *testing.T) {
 	logBubble(t, func(t *testing.T, w *world) {
 		_, stop := w.watching()
