@@ -132,7 +132,7 @@ func newGuideWalk(t *testing.T, r registry) *guideWalk {
 	w.override(t, trusting(ca)+w.service("async-service", w.standIn(), service, "8081")+
 		w.service("other-service", w.stalling(), service, fmt.Sprintf("127.0.0.1:%d:%d", w.control, script.ControlPort)))
 	w.edit(t, map[string]string{"REMEDIATION_CONTAINERS": w.standIn() + "," + w.stalling()})
-	host := dockerCmd(t, "network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}")
+	host := bridgeAddress(t)
 	forward(t, net.JoinHostPort(host, strconv.Itoa(w.db.Port)), w.db.Host)
 	w.edit(t, map[string]string{"WECHAT_ALLOWED_HOSTS": address, "MYSQL_HOST": host, "MYSQL_PORT": strconv.Itoa(w.db.Port),
 		"MYSQL_USER": "aifuturetrade", "MYSQL_PASSWORD": guidePassword, "MYSQL_DATABASE": "aifuturetrade"})
@@ -145,6 +145,23 @@ func newGuideWalk(t *testing.T, r registry) *guideWalk {
 	require.NoError(t, err)
 	w.tables = root
 	return w
+}
+
+// bridgeAddress is where containers of the default network reach this machine.
+// An engine that found its bridge there already names no gateway.
+func bridgeAddress(t *testing.T) string {
+	t.Helper()
+	if gateway := dockerCmd(t, "network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}"); gateway != "" {
+		return gateway
+	}
+	bridge, err := net.InterfaceByName(dockerCmd(t, "network", "inspect", "bridge", "-f", `{{index .Options "com.docker.network.bridge.name"}}`))
+	require.NoError(t, err)
+	addresses, err := bridge.Addrs()
+	require.NoError(t, err)
+	require.NotEmpty(t, addresses)
+	ip, _, err := net.ParseCIDR(addresses[0].String())
+	require.NoError(t, err)
+	return ip.String()
 }
 
 // service is a service of the user's project, with the guide's settings.

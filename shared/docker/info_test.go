@@ -2,6 +2,7 @@ package docker_test
 
 import (
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,9 +14,9 @@ import (
 // Its containers can be watched; for its clock and its id nobody waits for ever.
 func TestAnEngineThatNeverAnswersInfo(t *testing.T) {
 	t.Parallel()
-	asked := 0
+	var asked atomic.Int64
 	e := open(t, proxy(t, func(_ http.ResponseWriter, r *http.Request) {
-		asked++
+		asked.Add(1)
 		<-r.Context().Done()
 	}))
 	_, err := e.ID(t.Context())
@@ -30,5 +31,5 @@ func TestAnEngineThatNeverAnswersInfo(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, id)
 	assert.Less(t, time.Since(began), time.Second, "for a while it is not asked again")
-	assert.Equal(t, 3, asked)
+	assert.EqualValues(t, 3, asked.Load())
 }

@@ -134,8 +134,31 @@ func (c *Containers) recall(ctx context.Context, m alerting.WatchMemory) {
 	c.start(ctx, one)
 }
 
+// containerBefore is how far back the first stream of all begins: what is about
+// to end then may have been ordered a moment before, as by a restart of ours that
+// begins with us.
+const containerBefore = time.Minute
+
+// begin is where the first stream begins; later ones go on from the last event.
+func (l *containerLink) begin(ctx context.Context) error {
+	if !l.newest.IsZero() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, containerCall)
+	defer cancel()
+	now, err := l.engine.Clock(ctx)
+	if err == nil {
+		l.newest = now.Add(-containerBefore)
+	}
+	return err
+}
+
 // open subscribes and waits until the engine has begun to answer.
 func (l *containerLink) open(ctx context.Context) error {
+	if err := l.begin(ctx); err != nil {
+		l.ended <- err
+		return err
+	}
 	ready := make(chan struct{})
 	go func() {
 		err := l.engine.Subscribe(ctx, l.newest, sync.OnceFunc(func() { close(ready) }), func(ev alerting.ContainerEvent) {
@@ -160,9 +183,6 @@ func (l *containerLink) open(ctx context.Context) error {
 	var err error
 	l.engineNow, err = l.engine.Clock(asked)
 	l.at = l.o.Now()
-	if l.newest.IsZero() {
-		l.newest = l.engineNow // from here on nothing is missed
-	}
 	return err
 }
 
