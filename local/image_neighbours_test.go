@@ -87,14 +87,23 @@ func (d *deployment) healsAnotherProject(t *testing.T) {
 	t.Cleanup(func() { other.compose(t, "down", "-v") })
 	other.compose(t, "up", "-d")
 
-	started := func() string { return dockerCmd(t, "inspect", "-f", "{{.State.StartedAt}}", d.standIn()) }
-	first := started()
+	// By the record: the restart may be over before compose is.
 	await(t, 30*time.Second, "its event has arrived", func() bool { return d.story(t, d.standIn()) != nil })
-	await(t, 30*time.Second, "it is restarted through the mounted socket", func() bool { return started() != first })
-	await(t, 10*time.Second, "and that is on record", func() bool {
+	await(t, 30*time.Second, "it is restarted through the mounted socket, and that is on record", func() bool {
 		remediations := objects(d.story(t, d.standIn()), "remediations")
 		return len(remediations) == 1 && remediations[0]["status"] == "VERIFYING"
 	})
+	restart := objects(d.story(t, d.standIn()), "remediations")[0]
+	now := instantOf(t, dockerCmd(t, "inspect", "-f", "{{.State.StartedAt}}", d.standIn()))
+	require.WithinDuration(t, now, at(t, restart, "startedAfter"), time.Millisecond, "the engine tells the same start")
+	require.True(t, now.After(at(t, restart, "startedBefore").Add(time.Millisecond)), "and it is another one than compose's")
+}
+
+func instantOf(t *testing.T, text string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339Nano, strings.TrimSpace(text))
+	require.NoError(t, err)
+	return at
 }
 
 // documentedSnippet is the first YAML block below a heading of the page.
