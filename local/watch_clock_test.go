@@ -30,7 +30,7 @@ func setBy(t *testing.T, d time.Duration) {
 }
 
 func TestWatchAClockThatIsSet(t *testing.T) {
-	for _, step := range []time.Duration{10 * time.Minute, -10 * time.Minute, 7 * time.Second, -7 * time.Second} {
+	for _, step := range []time.Duration{-10 * time.Minute, 10 * time.Minute, -7 * time.Second, 7 * time.Second} {
 		t.Run(step.String(), func(t *testing.T) {
 			engine := dockertest.PrivateEngine(t)
 			c := engine.Run(t, dockertest.Spec{Name: "clock", Args: ticking})

@@ -286,7 +286,12 @@ func (w *logWatch) sign() {
 func (w *logWatch) read(ctx context.Context, c alerting.Container, since time.Time) (found bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, confirmTime)
 	defer cancel()
+	clock, err := w.all.engine.Clock(ctx) // anew: it may have been set since
+	if err != nil {
+		return false, err
+	}
 	w.mu.Lock()
+	w.ear.clock(w.now(), clock)
 	known, hears := w.state.ProgressStamp, w.ear
 	w.mu.Unlock()
 	setBack := since.Before(known)
@@ -299,7 +304,7 @@ func (w *logWatch) read(ctx context.Context, c alerting.Container, since time.Ti
 		}
 		switch stamp, ok := line.At(); {
 		case !ok:
-		case stamp.Equal(known), setBack && hears.ahead(stamp, w.now()):
+		case stamp.Equal(known), hears.ahead(stamp, w.now()):
 			newest = time.Time{}
 		case stamp.After(known), setBack:
 			newest = stamp
