@@ -194,8 +194,8 @@ func TestOfAnEventOnlyWhatWeReadIsLeft(t *testing.T) {
 		`{"status":"exec_create: mysqladmin -pcanary ping","id":"a","from":"canary","Type":"container","Action":"exec_create: mysqladmin -pcanary ping",
 			"Actor":{"ID":"a","Attributes":{"name":"db","execID":"1","image":"canary","password":"canary"}},"scope":"local","time":1,"timeNano":2}`: `{"Type":"container","Action":"exec_create","Actor":{"ID":"a","Attributes":{"name":"db"}},"scope":"local","time":1,"timeNano":2}`,
 		`{"Type":"container","Action":"die","Actor":{"ID":"a","Attributes":{"exitCode":"137","signal":"9","oldName":"/x","name":"db","trade-monitor.watch":"true","com.example":"canary"}}}`: `{"Type":"container","Action":"die","Actor":{"ID":"a","Attributes":{"exitCode":"137","signal":"9","oldName":"/x","name":"db","trade-monitor.watch":"true"}},"time":0,"timeNano":0}`,
-		`{"Type":"container","Action":"health_status: unhealthy","Actor":{"ID":"a"}}`: `{"Type":"container","Action":"health_status: unhealthy","Actor":{"ID":"a","Attributes":null},"time":0,"timeNano":0}`,
-		`{"Type":"secret","Action":"create","Actor":{"ID":"s","Attributes":{"name":"n"}},"timeNano":3}`: `{"Type":"secret","Action":"create","Actor":{"ID":"s","Attributes":{"name":"n"}},"time":0,"timeNano":3}`,
+		`{"Type":"container","Action":"health_status: unhealthy","Actor":{"ID":"a"}}`:                                                                                                        `{"Type":"container","Action":"health_status: unhealthy","Actor":{"ID":"a","Attributes":null},"time":0,"timeNano":0}`,
+		`{"Type":"secret","Action":"create","Actor":{"ID":"s","Attributes":{"name":"n"}},"timeNano":3}`:                                                                                      `{"Type":"secret","Action":"create","Actor":{"ID":"s","Attributes":{"name":"n"}},"time":0,"timeNano":3}`,
 	} {
 		var e event
 		require.NoError(t, json.Unmarshal([]byte(given), &e))

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"trade-monitor/shared/docker"
+	"trade-monitor/shared/docker/dockertest"
 )
 
 // hostile are request lines that must not reach an engine, with the container
@@ -175,4 +176,22 @@ func FuzzPaths(f *testing.F) {
 			t.Fatalf("%s %s became %s", method, uri, out.URL)
 		}
 	})
+}
+
+// The same on a real engine, which reads paths in its own way.
+func TestNothingHostileIsDoneByARealEngine(t *testing.T) {
+	c := dockertest.Run(t, dockertest.Spec{Name: "allowed"})
+	stranger := dockertest.Run(t, dockertest.Spec{Name: "stranger"})
+	was, beside := c.State(), stranger.State()
+	p := before(t, dockertest.Require(t).Host, c.Name)
+	p.refusesAll(t, c.Name)
+	p.refusesAll(t, c.ID)
+	for _, ref := range []string{stranger.Name, stranger.ID, c.ID[:12], c.ID[:63], c.Name + "/../" + stranger.Name, "%2e%2e/containers/" + stranger.Name} {
+		for _, line := range []string{"POST /containers/%s/restart", "POST /containers/%s/start", "GET /containers/%s/logs?stdout=1", "GET /containers/%s/json"} {
+			answer := p.raw(t, strings.Replace(line, "%s", ref, 1)+" HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")
+			assert.Regexp(t, `^HTTP/1\.1 40[34] `, answer, "%s of %s", line, ref)
+		}
+	}
+	assert.Equal(t, was, c.State())
+	assert.Equal(t, beside, stranger.State())
 }
