@@ -80,7 +80,7 @@ func (d *deployment) runsBehindTheProxy(t *testing.T) {
 	proxy, standIn := h.container+"-docker-proxy", h.standIn()
 	policy := "volumes: ['./policy.yml:/app/policy.yml:ro']"
 	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "policy.yml"), []byte("types: {TICKER_SYNC_TIMEOUT: {verify: {stable: 3s}}}\n"), 0o644))
-	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "mounts.yml"), []byte("services:\n  trade-monitor: {"+policy+"}\n  docker-proxy: {"+policy+"}\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "mounts.yml"), []byte("services:\n  trade-monitor: {"+policy+"}\n  docker-proxy: {"+policy+", healthcheck: {interval: 1s}}\n"), 0o600))
 	for name, value := range h.asOthers() {
 		h.env = append(h.env, name+"="+value)
 	}
@@ -136,7 +136,7 @@ func (d *deployment) hasLeastRights(t *testing.T, proxy string) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", service.State.Pid))
 	require.NoError(t, err)
 	assert.Regexp(t, `\nCapBnd:\t0+\n`, string(status), "and it can get none")
-	await(t, 40*time.Second, "the proxy is healthy by its own check", func() bool {
+	await(t, 20*time.Second, "the proxy is healthy by its own check", func() bool {
 		return dockerCmd(t, "inspect", "-f", "{{.State.Health.Status}}", proxy) == "healthy"
 	})
 }
