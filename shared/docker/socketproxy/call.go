@@ -57,7 +57,7 @@ func recognise(r *http.Request) (call, error) {
 	if !ok {
 		return call{}, refused("unlisted", "不是 Trade Monitor 会用到的调用 (not one of the calls that Trade Monitor makes)")
 	}
-	if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+	if r.ContentLength != 0 {
 		return call{}, c.refused("body", "不接受请求体 (a body is not taken)")
 	}
 	if r.Header.Get("Upgrade") != "" {
@@ -106,10 +106,10 @@ func (c call) withQuery(raw string) (call, error) {
 }
 
 // refused is a refusal of this very call.
-func (c call) refused(kind, format string, args ...any) error {
-	err := refused(kind, format, args...)
-	err.(*refusal).call = c.name()
-	return err
+func (c call) refused(kind, format string, args ...any) *refusal {
+	no := refused(kind, format, args...)
+	no.call = c.name()
+	return no
 }
 
 // shortened is a stranger's text at a length that can be shown.

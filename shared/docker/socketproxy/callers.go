@@ -20,11 +20,11 @@ const (
 // callers let only those through whom the proxy is for: to whoever is logged in
 // on the host, the addresses of all container networks are open, too.
 type callers struct {
-	next  http.Handler
-	names []string
-	find  func(ctx context.Context, name string) ([]netip.Addr, error)
-	now   func() time.Time
-	told  *told
+	next   http.Handler
+	refuse func(http.ResponseWriter, *http.Request, error)
+	names  []string
+	find   func(ctx context.Context, name string) ([]netip.Addr, error)
+	now    func() time.Time
 
 	mu    sync.Mutex
 	known map[netip.Addr]time.Time
@@ -37,14 +37,14 @@ func (p *Proxy) onlyFor(names []string) http.Handler {
 	if len(names) == 0 {
 		return p
 	}
-	return newCallers(p, names, p.told)
+	return newCallers(p, p.refuse, names)
 }
 
-func newCallers(next http.Handler, names []string, told *told) *callers {
+func newCallers(next http.Handler, refuse func(http.ResponseWriter, *http.Request, error), names []string) *callers {
 	find := func(ctx context.Context, name string) ([]netip.Addr, error) {
 		return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
 	}
-	return &callers{next: next, names: names, find: find, now: time.Now, told: told, known: map[netip.Addr]time.Time{}}
+	return &callers{next: next, refuse: refuse, names: names, find: find, now: time.Now, known: map[netip.Addr]time.Time{}}
 }
 
 // ServeHTTP implements http.Handler.
@@ -54,10 +54,9 @@ func (c *callers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.next.ServeHTTP(w, r)
 		return
 	}
-	no := &refusal{status: http.StatusForbidden, kind: "caller", call: "*", text: "socket-proxy: 只为 PROXY_CALLERS 服务 (only serves PROXY_CALLERS)"}
-	c.told.tell(r, no)
-	w.Header().Set("Connection", "close")
-	answer(w, no.status, message{no.text})
+	no := refused("caller", "只为 PROXY_CALLERS 服务 (only serves PROXY_CALLERS)")
+	no.call = "*" // one kind, whatever is asked for
+	c.refuse(w, r, no)
 }
 
 func (c *callers) admits(ctx context.Context, from netip.Addr) bool {

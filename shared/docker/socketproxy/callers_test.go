@@ -25,7 +25,8 @@ func (c *callers) asks(from string) int {
 
 func TestOnlyTheNamedCallersAreServed(t *testing.T) {
 	log, now := &logged{}, time.Now()
-	c := newCallers(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), []string{"trade-monitor", "other"}, newTold(slog.New(slog.NewTextHandler(log, nil)), time.Now))
+	p := &Proxy{told: newTold(slog.New(slog.NewTextHandler(log, nil)), time.Now)}
+	c := newCallers(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), p.refuse, []string{"trade-monitor", "other"})
 	asked := 0
 	addresses := map[string][]netip.Addr{"trade-monitor": {netip.MustParseAddr("::ffff:172.18.0.3")}}
 	c.now = func() time.Time { return now }
@@ -56,7 +57,8 @@ func TestOnlyTheNamedCallersAreServed(t *testing.T) {
 }
 
 func TestAnAddressIsANameToo(t *testing.T) {
-	c := newCallers(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), []string{"192.0.2.7"}, newTold(slog.New(slog.DiscardHandler), time.Now))
+	p := &Proxy{told: newTold(slog.New(slog.DiscardHandler), time.Now)}
+	c := newCallers(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), p.refuse, []string{"192.0.2.7"})
 	assert.Equal(t, http.StatusOK, c.asks("192.0.2.7:1"))
 	assert.Equal(t, http.StatusForbidden, c.asks("192.0.2.8:1"))
 }

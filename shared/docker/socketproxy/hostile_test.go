@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -131,6 +132,28 @@ func TestSlowHeadersAreCut(t *testing.T) {
 	require.Empty(t, s.reached())
 }
 
+// A stream has no end, so no limit to a whole request may be set; what is not
+// answered yet has to be bounded otherwise.
+func TestARefusedSenderIsNotListenedToForLong(t *testing.T) {
+	p := newStub(t).proxied(t)
+	server := p.proxy.Server(nil)
+	assert.Positive(t, server.ReadHeaderTimeout)
+	assert.Positive(t, server.IdleTimeout)
+	assert.Zero(t, server.ReadTimeout+server.WriteTimeout)
+
+	for _, head := range []string{"Content-Length: 100\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"} {
+		conn, err := net.Dial("tcp", p.Listener.Addr().String())
+		require.NoError(t, err)
+		defer func() { _ = conn.Close() }()
+		_, err = io.WriteString(conn, "POST /containers/allowed/restart HTTP/1.1\r\nHost: d\r\n"+head)
+		require.NoError(t, err)
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(bodyTime+3*time.Second)))
+		answer, err := io.ReadAll(conn)
+		require.NoError(t, err, "it is the proxy that ends it")
+		assert.Contains(t, string(answer), "403 Forbidden")
+	}
+}
+
 func TestACallIsRecognisedByItsExactForm(t *testing.T) {
 	for _, listed := range docker.Calls {
 		for _, version := range []string{"", "/v1.24", "/v1.41", "/v1.51"} {
@@ -151,6 +174,13 @@ func TestEachCallThatLooksSaysWhatIsLeftOfItsAnswer(t *testing.T) {
 			assert.Contains(t, parameters, name)
 		}
 	}
+}
+
+func TestACallWhoseAnswerNobodyThoughtOfIsRefused(t *testing.T) {
+	p := newStub(t).proxied(t)
+	r := httptest.NewRequest(http.MethodGet, "/version", http.NoBody)
+	err := p.proxy.forward(httptest.NewRecorder(), r, call{Call: docker.Call{Method: http.MethodGet, Path: "/version"}})
+	require.ErrorContains(t, err, "nothing says what the answer")
 }
 
 // FuzzPaths: whatever is recognised is passed on as one of our calls.

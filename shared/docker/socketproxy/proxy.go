@@ -165,7 +165,6 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if r.ContentLength != 0 {
 		// The server would read what is still to come, however slowly it does.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
-		w.Header().Set("Connection", "close")
 	}
 	if !no.quiet && !no.gone {
 		p.told.tell(r, no)
@@ -187,7 +186,7 @@ type refusal struct {
 func (e *refusal) Error() string { return e.text }
 
 // refused is a refusal by our rules.
-func refused(kind, format string, args ...any) error {
+func refused(kind, format string, args ...any) *refusal {
 	return &refusal{status: http.StatusForbidden, kind: kind, text: "socket-proxy: " + fmt.Sprintf(format, args...)}
 }
 

@@ -37,8 +37,8 @@ func (s subject) watched(p alerting.Policy) bool {
 	return s.watch || slices.ContainsFunc(p.Logs, func(l alerting.LogRule) bool { return l.Container == s.name })
 }
 
-func (s subject) refused(c call, kind, format string, args ...any) error {
-	err := c.refused(kind, format, args...)
-	err.(*refusal).container = s.name
-	return err
+func (s subject) refused(c call, kind, format string, args ...any) *refusal {
+	no := c.refused(kind, format, args...)
+	no.container = s.name
+	return no
 }

@@ -119,3 +119,13 @@ func TestWhenWeCannotTellWhoWeAreNobodyIsTouched(t *testing.T) {
 	require.JSONEq(t, `{"message":"no"}`, body)
 	require.Empty(t, s.reached())
 }
+
+func TestAnIdThatIsNoneIsNotPassedOn(t *testing.T) {
+	for _, id := range []string{"", "allowed", "../../info", allowedID + "/../../info"} {
+		s := newStub(t)
+		s.answering("/containers/allowed/json", `{"Id":"`+id+`","Name":"/allowed"}`)
+		status, _ := s.proxied(t).do(t, http.MethodPost, "/containers/allowed/restart")
+		assert.Equal(t, http.StatusNotFound, status, id)
+		assert.Empty(t, s.reached())
+	}
+}

@@ -58,7 +58,7 @@ func TestAFloodOfRefusalsIsAFewLines(t *testing.T) {
 	told := newTold(slog.New(slog.NewTextHandler(log, nil)), func() time.Time { return now })
 	flood := func() {
 		for n := range 3 * maxKinds {
-			told.tell(httptest.NewRequest(http.MethodGet, fmt.Sprintf("/%d/x", n), http.NoBody), refused("unlisted", "no").(*refusal))
+			told.tell(httptest.NewRequest(http.MethodGet, fmt.Sprintf("/%d/x", n), http.NoBody), refused("unlisted", "no"))
 		}
 	}
 	flood()
@@ -66,10 +66,10 @@ func TestAFloodOfRefusalsIsAFewLines(t *testing.T) {
 	require.Len(t, lines(log.String()), maxKinds+1)
 	assert.LessOrEqual(t, len(told.kinds), maxKinds+1)
 	now = now.Add(tellAgain)
-	told.tell(httptest.NewRequest(http.MethodGet, "/0/x", http.NoBody), refused("unlisted", "no").(*refusal))
+	told.tell(httptest.NewRequest(http.MethodGet, "/0/x", http.NoBody), refused("unlisted", "no"))
 	all := lines(log.String())
 	assert.Contains(t, all[len(all)-1], "notTold=1", "what was not told is counted")
-	told.tell(httptest.NewRequest(http.MethodGet, "/new/x", http.NoBody), refused("unlisted", "no").(*refusal))
+	told.tell(httptest.NewRequest(http.MethodGet, "/new/x", http.NoBody), refused("unlisted", "no"))
 	assert.Len(t, lines(log.String()), len(all)+1, "there is room again")
 }
 
