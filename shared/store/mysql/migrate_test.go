@@ -111,7 +111,7 @@ func TestManyProcessesMigrateAtOnce(t *testing.T) {
 		wg.Wait()
 		var versions int
 		require.NoError(t, db.Admin(t, db.Name).QueryRow("SELECT COUNT(*) FROM alert_schema_version").Scan(&versions))
-		require.Equal(t, 3, versions, "one of them worked")
+		require.Equal(t, 1+mysql.Version, versions, "one of them worked")
 	}
 }
 

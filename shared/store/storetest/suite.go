@@ -148,6 +148,10 @@ var clockColumns = map[string][]string{
 	"alert_heartbeats":    {"since_us", "declared_us", "last_ping_us", "last_ok_us", "started_us", "down_us", "counted_us", "run_us", "deadline_us", "owed_us"},
 	"alert_watches":       {"since_us", "last_seen_us", "deadline_us", "updated_us"},
 	"alert_liveness":      {"alive_us"},
+	"alert_runners":       {"seen_us"},
+	"alert_brakes":        {"engaged_us", "until_us"},
+	"alert_rearms":        {"at_us"},
+	"alert_silences":      {"starts_us", "ends_us", "created_us"},
 }
 
 // pass lets time pass for the record: all that is stored gets older. It works
