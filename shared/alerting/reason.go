@@ -48,6 +48,7 @@ var reasonWords = map[string][2]string{
 
 	// Why nobody was told.
 	"no_group":      {"没有匹配的启用群，也未配置 WECHAT_WEBHOOK_URL", "no enabled group matches and WECHAT_WEBHOOK_URL is not set"},
+	"silenced":      {"告警静默中（{}），{left}后结束", "silenced ({}), ends in {left}"},
 	"in_hand":       {"告警已确认，内容没有变化，不再提醒", "acknowledged and unchanged: no further reminder"},
 	"switched_off":  {"没有匹配的启用群，WECHAT_WEBHOOK_URL 的机器人已在群表中停用", "no enabled group matches, and a disabled group has the robot of WECHAT_WEBHOOK_URL"},
 	"named_nobody":  {"策略指定的群无法通知：{}；已按平常的规则通知", "groups that the policy names cannot be told: {}; the usual ones are told"},
@@ -80,7 +81,7 @@ var reasonWords = map[string][2]string{
 	"under_way":         {"对 {} 的处置正在进行，{left}内不再重启", "{} is being put right already; no further restart within {left}"},
 	"cooldown":          {"冷却中，还剩 {left}", "cooling down, {left} left"},
 	"budget":            {"容器 {} 的重启次数已用完（熔断），请人工处理，{left}后自动恢复", "the restarts of {} are used up (breaker open): a person is needed; re-armed in {left}"},
-	"symptom_gone":      {"冷却结束时症状已消失", "the symptom was gone when the cooldown ended"},
+	"symptom_gone":      {"再次判断时症状已消失", "the symptom was gone when it was decided again"},
 	"no_container":      {"容器 {} 不存在", "there is no container {}"},
 	"not_running":       {"容器 {} 未在运行，不自动启动", "container {} is not running and is not started by itself"},
 	"no_engine":         {"无法连接 Docker：{}", "Docker cannot be reached: {}"},
@@ -88,6 +89,9 @@ var reasonWords = map[string][2]string{
 	"engine_error":      {"Docker 拒绝：{}", "Docker refused: {}"},
 	"engine_restarted":  {"处置期间 Docker 引擎重启，结果未知", "the Docker engine restarted meanwhile; outcome unknown"},
 	"container_changed": {"容器在处置期间被重建", "the container was recreated meanwhile"},
+
+	// Why a silence was not made.
+	"too_many_silences": {"未结束的静默已达上限 {} 条，请先结束不用的", "{} silences are not over, which is the limit: end those no longer needed"},
 
 	// Why a heartbeat was not declared or deleted.
 	"too_many_heartbeats": {"由心跳请求声明的心跳已达上限 {} 个，请删除不用的，或在策略文件中声明", "pings have declared {} heartbeats, which is the limit: delete those no longer needed, or declare them in the policy file"},

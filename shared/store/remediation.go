@@ -101,6 +101,10 @@ func (t *tx) symptom(ctx context.Context, r alerting.Remediation, alert *alertin
 // lease of 0 gives it back. ErrLeaseLost: it is another process's by now.
 func (s *Store) SaveRemediation(ctx context.Context, owner string, r alerting.Remediation, lease time.Duration) error {
 	return s.inTx(ctx, func(t *tx) error {
+		silences, err := t.silences(ctx)
+		if err != nil {
+			return err
+		}
 		alert, err := t.alert(ctx, r.AlertID)
 		if err != nil {
 			return err
@@ -118,7 +122,7 @@ func (s *Store) SaveRemediation(ctx context.Context, owner string, r alerting.Re
 		on := loaded(alert)
 		if alerting.RemediationStatus(status) == r.Status {
 			w.remedies = append(w.remedies, held[*alerting.Remediation]{on, &r})
-		} else if err := t.settle(ctx, w, on, r); err != nil {
+		} else if err := t.settle(ctx, w, on, r, silences); err != nil {
 			return err
 		}
 		t.commit.Remedies = true
@@ -132,7 +136,7 @@ func (s *Store) SaveRemediation(ctx context.Context, owner string, r alerting.Re
 	})
 }
 
-func (t *tx) settle(ctx context.Context, w *writer, on *record, r alerting.Remediation) error {
+func (t *tx) settle(ctx context.Context, w *writer, on *record, r alerting.Remediation, silences alerting.Silences) error {
 	groups, err := t.s.groups(ctx, t)
 	if err != nil {
 		return err
@@ -140,7 +144,7 @@ func (t *tx) settle(ctx context.Context, w *writer, on *record, r alerting.Remed
 	if !r.Pending() && r.EndedAt.IsZero() {
 		r.EndedAt = t.now
 	}
-	_, err = w.apply(ctx, on, alerting.Settle(on.alert, r, &t.policy, groups, t.now))
+	_, err = w.apply(ctx, on, alerting.Settle(alerting.State{Alert: &on.alert, Silences: silences}, r, &t.policy, groups, t.now))
 	return err
 }
 
@@ -170,6 +174,10 @@ func (s *Store) Recheck(ctx context.Context) (next time.Time, err error) {
 
 func (s *Store) recheckOne(ctx context.Context, id int64) error {
 	return s.inTx(ctx, func(t *tx) error {
+		silences, err := t.silences(ctx)
+		if err != nil {
+			return err
+		}
 		alert, err := t.alert(ctx, id)
 		gone := errors.Is(err, alerting.ErrNotFound)
 		if err != nil && !gone {
@@ -190,7 +198,7 @@ func (s *Store) recheckOne(ctx context.Context, id int64) error {
 		if err != nil {
 			return err
 		}
-		change := alerting.Recheck(alerting.State{Alert: alert, Ledger: ledger}, &t.policy, groups, t.now)
+		change := alerting.Recheck(alerting.State{Alert: alert, Ledger: ledger, Silences: silences}, &t.policy, groups, t.now)
 		w := newWriter(t)
 		if _, err := w.apply(ctx, loaded(alert), change); err != nil {
 			return err
@@ -277,7 +285,11 @@ func (s *Store) Resolve(ctx context.Context, id int64, by string) (alerting.Aler
 		if err != nil {
 			return alerting.Change{}, err
 		}
-		return alerting.Resolve(*alert, by, &t.policy, groups, t.now)
+		silences, err := t.silences(ctx)
+		if err != nil {
+			return alerting.Change{}, err
+		}
+		return alerting.Resolve(alerting.State{Alert: alert, Silences: silences}, by, &t.policy, groups, t.now)
 	})
 }
 
