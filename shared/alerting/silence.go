@@ -102,6 +102,16 @@ func (all Silences) Holding(alertType, service string, severity Severity, now ti
 	})
 }
 
+// Active counts those that keep words back now.
+func (all Silences) Active(now time.Time) (n int) {
+	for i := range all {
+		if all[i].State(now) == SilenceActive {
+			n++
+		}
+	}
+	return n
+}
+
 func (all Silences) last(wanted func(*Silence) bool) *Silence {
 	var last *Silence
 	for i := range all {
