@@ -67,8 +67,11 @@ func (s *Silence) Covers(alertType, service string, severity Severity) bool {
 	return s.Service == "" || s.Service == service
 }
 
-// Reason says who keeps something back, why, and until when.
+// Reason says who keeps something back, why, and until when; zero of nil.
 func (s *Silence) Reason() Reason {
+	if s == nil {
+		return Reason{}
+	}
 	return Reason{Code: silenced, Detail: s.Author + ": " + s.Comment, Until: s.EndsAt}
 }
 
@@ -144,11 +147,17 @@ func (c *Change) tell(audience []Group, kind Kind, now time.Time) Reason {
 // on as people know already is no news: the next event says so in its turn.
 func (a *Alert) keepBack(kind Kind, until time.Time) {
 	known := kind == Firing && !a.Words.At.IsZero() && a.LatestText == a.Words.Text && a.Severity.Rank() <= a.Words.Severity.Rank()
-	if known || kind == Over || !a.Active() {
+	if known || !a.Active() {
 		return
 	}
 	a.Words.Text = keptBack
-	if a.RecheckAt.IsZero() || until.Before(a.RecheckAt) {
-		a.RecheckAt = until
+	a.RecheckAt = sooner(a.RecheckAt, until)
+}
+
+// sooner is the earlier of two times; the zero time is none.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
 	}
+	return a
 }

@@ -188,7 +188,7 @@ func TestAnEndAndAnOutcomeAreKeptBackToo(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, resolved.Notifications)
 
-	r := Remediation{ID: 3, Action: Restart, Container: service, Status: Failed, Reason: Reason{Code: "engine_error", Detail: "x"}}
+	r := Remediation{ID: 3, Action: Restart, Container: service, Status: UnknownOutcome, Reason: Reason{Code: "engine_error", Detail: "x"}}
 	failed := Settle(State{Alert: opened(p, time.Minute), Silences: all}, r, p, nil, noon)
 	assert.Empty(t, failed.Notifications)
 	assert.Equal(t, silenced, failed.Decision.Word.Code)
@@ -205,9 +205,44 @@ func TestAnEndAndAnOutcomeAreKeptBackToo(t *testing.T) {
 	assert.True(t, well.Alert.RecheckAt.IsZero())
 }
 
+func TestNewsThatIsKeptBackIsNotForgottenMeanwhile(t *testing.T) {
+	p, end, all := testPolicy(), noon.Add(20*time.Minute), Silences{rollout()}
+	r := Remediation{ID: 3, Action: Restart, Container: service, Status: UnknownOutcome, Reason: Reason{Code: "engine_error", Detail: "x"}}
+	kept := Settle(State{Alert: opened(p, time.Minute), Silences: all}, r, p, nil, noon).Alert
+
+	again := Settle(State{Alert: kept, Silences: all}, Remediation{ID: 4, Action: Restart, Container: service, Status: Skipped, Reason: Reason{Code: "not_running", Detail: service}}, p, nil, noon)
+	assert.Equal(t, end, again.Alert.RecheckAt)
+	twice := Settle(State{Alert: again.Alert, Silences: all}, Remediation{ID: 5, Action: Restart, Container: service, Status: Skipped, Reason: Reason{Code: "not_running", Detail: service}}, p, nil, noon)
+	assert.Equal(t, "said_before", twice.Decision.Word.Code)
+	assert.Equal(t, end, twice.Alert.RecheckAt, "what was kept back before is told all the same")
+
+	repeated, _ := Decide(State{Alert: kept, Silences: all}, event(), p, nil, noon)
+	assert.Equal(t, silenced, repeated.Decision.Word.Code, "a minute after the first words")
+	assert.Equal(t, end, repeated.Alert.RecheckAt, "whatever became of the remedy")
+	after, _ := Decide(State{Alert: kept}, event(), p, nil, noon)
+	assert.Len(t, after.Notifications, 1, "at once, not when a repeat is due")
+}
+
+func TestASilenceHoldsHealingOnlyWhereItSaysSo(t *testing.T) {
+	p, end := testPolicy(), noon.Add(20*time.Minute)
+	holding := Silences{rollout(func(s *Silence) { s.HoldRemediation = true })}
+	c, receipt := Decide(State{Silences: holding}, event(), p, nil, noon)
+	assert.Equal(t, Skipped, c.Remediation.Status)
+	assert.Equal(t, holding[0].Reason(), receipt.NotRemedied)
+	assert.Equal(t, end, c.Alert.RecheckAt)
+	c.Alert.LastSeenAt = end
+	after := Recheck(State{Alert: c.Alert, Silences: holding}, p, nil, end)
+	assert.Equal(t, Requested, after.Remediation.Status)
+	assert.Len(t, after.Notifications, 1)
+
+	asked, err := Handle(State{Alert: c.Alert, Silences: holding}, "wang", p, noon)
+	require.NoError(t, err, "a person who asks is not held")
+	assert.Equal(t, Requested, asked.Remediation.Status)
+}
+
 func TestABreakerThatOpensInASilenceIsToldAtItsEnd(t *testing.T) {
 	p := testPolicy()
-	spent := Ledger{Restarts: []time.Time{noon, noon, noon}}
+	spent := restarted(0, 0, 0)
 	c, _ := Decide(State{Alert: opened(p, time.Minute), Ledger: spent, Silences: Silences{rollout()}}, event(), p, nil, noon)
 	assert.Empty(t, c.Notifications)
 	assert.Equal(t, "budget", c.Decision.Remedy.Code)
@@ -217,7 +252,7 @@ func TestABreakerThatOpensInASilenceIsToldAtItsEnd(t *testing.T) {
 
 func TestACooldownDecidedAgainWithinASilenceTellsNothing(t *testing.T) {
 	p := testPolicy()
-	cooling := Ledger{Restarts: []time.Time{noon.Add(-4 * time.Minute)}}
+	cooling := restarted(4 * time.Minute)
 	c, _ := Decide(State{Ledger: cooling, Silences: Silences{rollout()}}, event(), p, nil, noon)
 	assert.Equal(t, "cooldown", c.Decision.Remedy.Code)
 	at := noon.Add(time.Minute)

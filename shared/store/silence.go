@@ -30,14 +30,18 @@ func selectSilences(d *Dialect) string {
 	return "SELECT " + silenceColumns + " FROM alert_silences WHERE ends_us > ? AND starts_us <= ?" + d.ForShare
 }
 
-// silences are those in force. To be read before any alert is locked, as
-// EndSilence does.
+// silences are those in force, read once. Where an alert is locked they are read
+// before it, as EndSilence does.
 func (t *tx) silences(ctx context.Context) (alerting.Silences, error) {
+	if t.quiet != nil {
+		return *t.quiet, nil
+	}
 	now := t.now.UnixMicro()
 	all, err := collect(ctx, t, scanSilence, selectSilences(&t.s.dialect), now, now)
 	if err != nil {
 		return nil, fmt.Errorf("read silences: %w", err)
 	}
+	t.quiet = (*alerting.Silences)(&all)
 	return all, nil
 }
 

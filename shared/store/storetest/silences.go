@@ -24,6 +24,8 @@ var silences = suite{
 	"a silence has no part in what it does not cover, nor before":   testSilenceMisses,
 	"an outcome in a silence is told at its end, if it was no good": testSilencedOutcome,
 	"a person's resolve in a silence tells nobody":                  testSilencedResolve,
+	"a silence that holds the healing refuses it until its end":     testSilenceHolds,
+	"and refuses what was requested before it":                      testSilenceHoldsIntent,
 	"words that waited before are told all the same":                testSilenceAfterwards,
 	"there are not too many of them":                                testSilenceLimit,
 	"old ones are deleted with old alerts":                          testSilenceForgotten,
@@ -207,6 +209,46 @@ func testSilencedOutcome(t *testing.T, e Engine) {
 	e.pass(t, time.Hour)
 	recheckAll(t, s)
 	require.Len(t, storyOf(t, s, 1).Notifications, 1)
+}
+
+func holds(d *alerting.SilenceDraft) { d.HoldRemediation = true }
+
+func testSilenceHolds(t *testing.T, e Engine) {
+	s := e.open(t)
+	silence := silenceNow(t, s, container, holds, lasting(24*time.Hour))
+	receipt := record(t, s, Event(container))
+	require.Equal(t, alerting.Skipped, receipt.RemediationStatus)
+	require.Equal(t, silence.Reason(), receipt.NotRemedied)
+	_, err := s.Handle(t.Context(), receipt.AlertID, "wang")
+	require.NoError(t, err, "a person who asks is not held")
+	end(t, s, alerting.UnknownOutcome, "no_container")
+	e.pass(t, 2*time.Minute)
+	recheckAll(t, s)
+	require.Zero(t, active(t, e))
+
+	_, err = s.EndSilence(t.Context(), silence.ID, "wang")
+	require.NoError(t, err)
+	e.pass(t, 3*time.Minute) // of the cooldown after the person's
+	record(t, s, Event(container))
+	require.EqualValues(t, 1, active(t, e))
+}
+
+func testSilenceHoldsIntent(t *testing.T, e Engine) {
+	s := e.open(t)
+	record(t, s, Event(container))
+	silence := silenceNow(t, s, container, holds)
+	require.Equal(t, silence.Reason(), intend(t, s))
+	story := storyOf(t, s, 1)
+	require.Equal(t, alerting.Skipped, story.Remediations[0].Status)
+	require.Equal(t, "silenced", story.Remediations[0].Reason.Code)
+	require.Zero(t, e.count(t, "SELECT COUNT(*) FROM alert_remediations WHERE ordered_us IS NOT NULL"))
+	require.Equal(t, silence.EndsAt, recheckAll(t, s))
+	_, err := s.EndSilence(t.Context(), silence.ID, "wang")
+	require.NoError(t, err)
+	recheckAll(t, s)
+	story = storyOf(t, s, 1)
+	require.Equal(t, alerting.WhatRecheck, story.Decisions[len(story.Decisions)-1].What)
+	require.NotEmpty(t, story.Decisions[len(story.Decisions)-1].Remedy.Code, "decided again")
 }
 
 func testSilencedResolve(t *testing.T, e Engine) {
