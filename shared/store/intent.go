@@ -61,12 +61,16 @@ func (t *tx) refusal(ctx context.Context, i *alerting.Intent, brake *alerting.Br
 	if err != nil {
 		return alerting.Reason{}, err
 	}
+	symptom, err := t.symptom(ctx, &i.Alert)
+	if err != nil {
+		return alerting.Reason{}, err
+	}
 	silences, err := t.silences(ctx)
 	if err != nil {
 		return alerting.Reason{}, err
 	}
 	held := silences.Holding(i.Alert.Type, i.Alert.Service, i.Alert.Severity, t.now)
-	return t.policy.Guard(i.Ask(ledger, held.Reason(), brake, t.now)), nil
+	return t.policy.Guard(i.Ask(ledger, symptom, held.Reason(), brake, t.now)), nil
 }
 
 func (t *tx) saveEvidence(ctx context.Context, r *alerting.Remediation, e *alerting.Evidence) error {
