@@ -168,10 +168,13 @@ CREATE TABLE IF NOT EXISTS `alert_remediations` (
   `owner` VARCHAR(200) DEFAULT NULL,
   `lease_us` BIGINT DEFAULT NULL,
   `active_key` VARCHAR(128) GENERATED ALWAYS AS (CASE WHEN `status` IN ('REQUESTED','RUNNING','VERIFYING') THEN `container` ELSE NULL END) VIRTUAL,
+  `rung` INT NOT NULL DEFAULT 0,
+  `host` VARCHAR(200) DEFAULT NULL,
   PRIMARY KEY (`id`),
   UNIQUE KEY `uk_remediation_active` (`active_key`),
   KEY `ix_remediation_alert` (`alert_id`),
-  KEY `ix_remediation_container` (`container`, `requested_us`)
+  KEY `ix_remediation_container` (`container`, `requested_us`),
+  KEY `ix_remediation_ordered` (`ordered_us`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- 每个告警的决定及原因 (what was decided on each alert, and why)
@@ -285,6 +288,65 @@ CREATE TABLE IF NOT EXISTS `alert_liveness` (
   PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
+-- 处置前的现场 (how a container was before it was acted on)
+CREATE TABLE IF NOT EXISTS `alert_evidence` (
+  `remediation_id` BIGINT NOT NULL,
+  `alert_id` BIGINT NOT NULL,
+  `evidence` MEDIUMTEXT NOT NULL,
+  PRIMARY KEY (`remediation_id`),
+  KEY `ix_evidence_alert` (`alert_id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- 正在运行的处置进程及其容器 (processes that remediate, and the containers of their engines)
+CREATE TABLE IF NOT EXISTS `alert_runners` (
+  `owner` VARCHAR(200) NOT NULL,
+  `host` VARCHAR(200) NOT NULL,
+  `host_name` VARCHAR(200) NOT NULL,
+  `mode` VARCHAR(20) NOT NULL,
+  `reachable` TINYINT(1) NOT NULL,
+  `containers` MEDIUMTEXT NOT NULL,
+  `seen_us` BIGINT NOT NULL,
+  PRIMARY KEY (`owner`),
+  KEY `ix_runner_seen` (`seen_us`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- 主机级刹车 (the host-wide brake)
+CREATE TABLE IF NOT EXISTS `alert_brakes` (
+  `host` VARCHAR(200) NOT NULL,
+  `host_name` VARCHAR(200) NOT NULL,
+  `engaged_us` BIGINT NOT NULL,
+  `until_us` BIGINT NOT NULL,
+  `containers` TEXT NOT NULL,
+  `released_by` VARCHAR(100) DEFAULT NULL,
+  `owed` VARCHAR(10) DEFAULT NULL,
+  PRIMARY KEY (`host`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- 人工复位的熔断 (breakers that people re-armed)
+CREATE TABLE IF NOT EXISTS `alert_rearms` (
+  `container` VARCHAR(128) NOT NULL,
+  `at_us` BIGINT NOT NULL,
+  `rearmed_by` VARCHAR(100) NOT NULL,
+  PRIMARY KEY (`container`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- 静默 (silences)
+CREATE TABLE IF NOT EXISTS `alert_silences` (
+  `id` BIGINT NOT NULL AUTO_INCREMENT,
+  `alert_type` VARCHAR(50) DEFAULT NULL,
+  `service_name` VARCHAR(255) DEFAULT NULL,
+  `severity` VARCHAR(20) DEFAULT NULL,
+  `starts_us` BIGINT NOT NULL,
+  `ends_us` BIGINT NOT NULL,
+  `author` VARCHAR(100) NOT NULL,
+  `comment` VARCHAR(500) NOT NULL,
+  `hold_remediation` TINYINT(1) NOT NULL DEFAULT 0,
+  `created_us` BIGINT NOT NULL,
+  `ended_by` VARCHAR(100) DEFAULT NULL,
+  PRIMARY KEY (`id`),
+  KEY `ix_silence_ends` (`ends_us`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
 -- 表结构版本与升级锁 (which migrations are applied, and who is applying them)
 CREATE TABLE IF NOT EXISTS `alert_schema_version` (
   `id` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
@@ -322,3 +384,12 @@ INSERT INTO `alert_schema_version` (`version_id`, `is_applied`)
 SELECT 2, 1 FROM DUAL
 WHERE NOT EXISTS (SELECT 1 FROM `alert_schema_version` AS `v` WHERE `v`.`version_id` = 2)
   AND EXISTS (SELECT 1 FROM `alert_schema_version` AS `w` WHERE `w`.`version_id` = 1 AND `w`.`is_applied` = 1);
+
+-- 版本 3 仅在版本 2 已登记且 alert_remediations 已是新结构时才登记
+-- (version 3 only where version 2 is entered and alert_remediations has its new shape)
+INSERT INTO `alert_schema_version` (`version_id`, `is_applied`)
+SELECT 3, 1 FROM DUAL
+WHERE NOT EXISTS (SELECT 1 FROM `alert_schema_version` AS `v` WHERE `v`.`version_id` = 3)
+  AND EXISTS (SELECT 1 FROM `alert_schema_version` AS `w` WHERE `w`.`version_id` = 2 AND `w`.`is_applied` = 1)
+  AND EXISTS (SELECT 1 FROM `information_schema`.`statistics` AS `s`
+              WHERE `s`.`table_schema` = DATABASE() AND `s`.`table_name` = 'alert_remediations' AND `s`.`index_name` = 'ix_remediation_ordered');

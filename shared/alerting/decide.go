@@ -11,6 +11,9 @@ import (
 type State struct {
 	Alert  *Alert // the open one, or nil
 	Ledger Ledger // of the container that the alert's remediation would touch
+	// Symptom is what our own watches say of what the alert is about.
+	Symptom  Symptom
+	Silences Silences // that may keep words about it back, or hold its remediation
 }
 
 // Change is what a decision writes, all of it in one transaction. What is nil
@@ -24,6 +27,8 @@ type Change struct {
 	Remediation   *Remediation // a new one when its ID is 0, else its next state
 	Disproved     *Remediation // an earlier success that turned out to be none
 	Decision      *Decision
+
+	silences Silences // asked before a word is owed
 }
 
 // Receipt is what the author of an event is told.
@@ -55,7 +60,7 @@ func Decide(s State, ev Event, p *Policy, groups []Group, now time.Time) (Change
 	if ev.Resolved {
 		return decideResolved(s, ev, p, groups, now)
 	}
-	var c Change
+	c := Change{silences: s.Silences}
 	alert := s.Alert
 	if alert != nil && now.Sub(alert.LastSeenAt) >= p.IncidentGap {
 		c.Stale, c.StaleDecision = closeStale(*alert, p, now)
@@ -74,10 +79,10 @@ func Decide(s State, ev Event, p *Policy, groups []Group, now time.Time) (Change
 	}
 
 	audience, unusable := p.Audience(groups, ev.Type)
-	remedy, skipped := c.decideRemedy(s.Ledger, p, p.Target(ev.Type, ev.Service), now)
+	remedy, skipped := c.decideRemedy(s, p, now)
 	word := c.decideWord(audience, p, ev, now)
 	if skipped && remedy.Code == "budget" && word.Code != "told" {
-		c.owe(audience, Outcome, now) // the breaker opened: a person is asked
+		c.tell(audience, Outcome, now) // the breaker opened: a person is asked
 	}
 	notes := slices.Clone(ev.Notes)
 	if c.Disproved != nil {
@@ -140,9 +145,16 @@ func (c *Change) decideWord(audience []Group, p *Policy, ev Event, now time.Time
 		}
 		return Reason{Code: "repeat_wait", Until: wait}
 	}
-	c.owe(audience, Firing, now)
-	c.Alert.Words = Words{At: now, Severity: c.Alert.Severity, Text: c.Alert.LatestText}
-	return Reason{Code: "told", Detail: names(audience)}
+	return c.tellFiring(audience, now)
+}
+
+// tellFiring owes the word that the alert began or goes on.
+func (c *Change) tellFiring(audience []Group, now time.Time) Reason {
+	why := c.tell(audience, Firing, now)
+	if why.Code == "told" {
+		c.Alert.Words = Words{At: now, Severity: c.Alert.Severity, Text: c.Alert.LatestText}
+	}
+	return why
 }
 
 // nobody says why an audience is empty: a configured fallback is left out only
@@ -155,11 +167,11 @@ func (p *Policy) nobody() Reason {
 }
 
 // wordWait is when the next word about an alert may be said. A worse severity
-// does not wait; changed words wait less; an acknowledged alert is not
-// repeated just because time passes.
+// does not wait, nor does what a silence kept back; changed words wait less; an
+// acknowledged alert is not repeated just because time passes.
 func (a *Alert) wordWait(p *Policy, now time.Time) time.Time {
 	switch last := a.Words; {
-	case last.At.IsZero(), a.Severity.Rank() > last.Severity.Rank():
+	case last.At.IsZero(), last.kept(), a.Severity.Rank() > last.Severity.Rank():
 		return now
 	case a.LatestText != last.Text:
 		return last.At.Add(p.ChangedWord)
@@ -170,64 +182,52 @@ func (a *Alert) wordWait(p *Policy, now time.Time) time.Time {
 	}
 }
 
-// decideRemedy requests the rule's action, or says why not. skipped is true
-// when a new refusal was recorded.
-func (c *Change) decideRemedy(ledger Ledger, p *Policy, target string, now time.Time) (why Reason, skipped bool) {
-	rule := p.Rule(c.Alert.Type)
+// decideRemedy requests the next step of the rule's ladder, or says why not.
+// skipped is true when a new refusal was recorded.
+func (c *Change) decideRemedy(s State, p *Policy, now time.Time) (why Reason, skipped bool) {
+	a := c.Alert
+	rule, target := p.Rule(a.Type), p.Target(a.Type, a.Service)
 	if rule.Action == NoAction {
 		return Reason{}, false
 	}
-	why = refusal(ledger, p, rule, target, false, now)
-	c.Alert.RecheckAt = time.Time{}
-	if why.Code == "cooldown" {
-		c.Alert.RecheckAt = why.Until
-	}
-	if !why.IsZero() && c.Alert.Trail.remedyCode() == why.Code {
+	rung := s.Ledger.rung(a, rule, c.Disproved)
+	action := rule.Step(rung)
+	why = p.Guard(Ask{Type: a.Type, Severity: a.Severity, Action: action, Rung: rung, Container: target, Ledger: s.Ledger, Silenced: s.Silences.Holding(a.Type, a.Service, a.Severity, now).Reason(), Now: now})
+	a.RecheckAt = why.recheck()
+	if !why.IsZero() && a.Trail.remedyCode() == why.Code {
 		return why, false // said before: the trail counts it
 	}
-	c.Remediation = newRemediation(c.Alert, rule.Action, target, now)
+	if action == NoAction {
+		action = rule.Action
+	}
+	c.Remediation = newRemediation(a, action, rung, target, now)
 	if why.IsZero() {
 		return Reason{Code: "requested", Detail: target}, false
 	}
-	c.Remediation.skip(why, now)
+	c.Remediation.Skip(why, now)
 	return why, true
 }
 
-// refusal is why an action may not be requested, or the zero reason.
-func refusal(ledger Ledger, p *Policy, rule Rule, target string, manual bool, now time.Time) Reason {
-	switch {
-	case p.Mode == Off && !manual:
-		return Reason{Code: "mode_off"}
-	case !containerName.MatchString(target):
-		return Reason{Code: "bad_target"}
-	case !p.Lists(target):
-		return Reason{Code: "not_allowed", Detail: target}
+// recheck is when a refused action is decided again; zero: with the next event.
+// A breaker that closes by itself, and a remediation that ends, ask for none.
+func (r Reason) recheck() time.Time {
+	if r.Code == "budget" || r.Code == "under_way" {
+		return time.Time{}
 	}
-	return ledger.Hold(target, rule.Guard, manual, now)
+	return r.Until
 }
 
-func newRemediation(a *Alert, action Action, target string, now time.Time) *Remediation {
+func newRemediation(a *Alert, action Action, rung int, target string, now time.Time) *Remediation {
 	return &Remediation{
-		AlertID: a.ID, Fingerprint: a.Fingerprint, Action: action, Container: target,
+		AlertID: a.ID, Fingerprint: a.Fingerprint, Action: action, Rung: rung, Container: target,
 		Status: Requested, Reason: Reason{Code: "policy_ladder"}, RequestedAt: now, NextAt: now,
 	}
 }
 
-func (r *Remediation) skip(why Reason, now time.Time) {
+// Skip is the remediation, refused.
+func (r *Remediation) Skip(why Reason, now time.Time) {
 	r.Status, r.Reason, r.EndedAt, r.NextAt = Skipped, why, now, time.Time{}
-}
-
-// disprovedBy tells whether an event of this fingerprint shows that the last
-// remediation had not helped after all.
-func (l Ledger) disprovedBy(fingerprint string, rule Rule, now time.Time) *Remediation {
-	last := l.Last
-	if last == nil || last.Status != Succeeded || last.Fingerprint != fingerprint || now.Sub(last.EndedAt) >= rule.Symptom {
-		return nil
-	}
-	failed := *last
-	failed.Status = Failed
-	failed.Reason = Reason{Code: "symptom_returned", Detail: English.Duration(now.Sub(last.EndedAt))}
-	return &failed
+	r.OrderedAt, r.CallLimit = time.Time{}, time.Time{} // whatever was intended, nothing was ordered
 }
 
 // owe adds a word for each group of the audience.
@@ -263,7 +263,7 @@ func decideResolved(s State, ev Event, p *Policy, groups []Group, now time.Time)
 		return Change{}, Receipt{NotTold: Reason{Code: "not_opened"}, NotRemedied: Reason{Code: "not_opened"}, Notes: ev.Notes, At: now}
 	}
 	alert := *s.Alert
-	c := Change{Alert: &alert}
+	c := Change{Alert: &alert, silences: s.Silences}
 	c.Event = keep(c.Alert, ev, now)
 	audience, unusable := p.Audience(groups, alert.Type)
 	word := c.tellOver(audience, Over, now)
@@ -283,8 +283,7 @@ func (c *Change) tellOver(audience []Group, kind Kind, now time.Time) Reason {
 	case len(audience) == 0:
 		return Reason{Code: "no_group"}
 	}
-	c.owe(audience, kind, now)
-	return Reason{Code: "told", Detail: names(audience)}
+	return c.tell(audience, kind, now)
 }
 
 // joined puts the notes of one decision into a line.
@@ -300,29 +299,54 @@ func names(groups []Group) string {
 	return strings.Join(all, ", ")
 }
 
-// Recheck decides a refused remediation again when its cooldown has ended. The
-// symptom counts as still there while its last event is younger than
-// Rule.Symptom.
+// Recheck decides again what was held for a time that is over: a refused
+// remediation, the step after one that failed, if the symptom is still there,
+// and news that a silence kept back.
 func Recheck(s State, p *Policy, groups []Group, now time.Time) Change {
 	alert := *s.Alert
-	c := Change{Alert: &alert}
+	c := Change{Alert: &alert, silences: s.Silences}
 	alert.RecheckAt = time.Time{}
 	if !alert.Active() {
 		return c
 	}
-	rule := p.Rule(alert.Type)
-	if now.Sub(alert.LastSeenAt) >= rule.Symptom {
-		c.Decision = c.Alert.append(Decision{What: WhatRecheck, Remedy: Reason{Code: "symptom_gone"}}, now)
-		return c
+	d, skipped := Decision{What: WhatRecheck}, false
+	switch rule := p.Rule(alert.Type); {
+	case rule.Action == NoAction: // it is about words
+	case !s.symptomStays(rule, now):
+		d.Remedy = Reason{Code: "symptom_gone"}
+	default:
+		d.Remedy, skipped = c.decideRemedy(s, p, now)
 	}
-	why, skipped := c.decideRemedy(s.Ledger, p, p.Target(alert.Type, alert.Service), now)
-	d := Decision{What: WhatRecheck, Remedy: why}
-	if audience, unusable := p.Audience(groups, alert.Type); skipped && why.Code == "budget" && len(audience) > 0 {
-		c.owe(audience, Outcome, now) // the breaker opened: a person is asked
-		d.Word, d.Note = Reason{Code: "told", Detail: names(audience)}, unusable
+	d.Word, d.Note = c.tellLater(skipped && d.Remedy.Code == "budget", p, groups, now)
+	if !d.Word.IsZero() || !d.Remedy.IsZero() {
+		c.Decision = c.Alert.append(d, now)
 	}
-	c.Decision = c.Alert.append(d, now)
 	return c
+}
+
+// tellLater tells what a silence kept back and goes on, and asks a person when
+// the breaker opened.
+func (c *Change) tellLater(breaker bool, p *Policy, groups []Group, now time.Time) (word Reason, note string) {
+	kept := c.Alert.Words.kept()
+	audience, unusable := p.Audience(groups, c.Alert.Type)
+	switch {
+	case !kept && (!breaker || len(audience) == 0):
+		return Reason{}, ""
+	case len(audience) == 0:
+		return p.nobody(), unusable
+	case kept:
+		return c.tellFiring(audience, now), unusable // which shows the newest remediation, too
+	}
+	return c.tell(audience, Outcome, now), unusable
+}
+
+// symptomStays tells whether there is reason to believe that what an alert is
+// about is not over: a watch of ours says so, or our last action for it failed,
+// or its last event is young.
+func (s *State) symptomStays(rule Rule, now time.Time) bool {
+	last := s.Ledger.Last
+	failed := last != nil && last.Status == Failed && last.AlertID == s.Alert.ID
+	return s.Symptom == SymptomStays || failed || now.Sub(s.Alert.LastSeenAt) < rule.Symptom
 }
 
 // Label is the value of one metadata key, as text; empty when it is not there.
@@ -338,6 +362,6 @@ func (ev *Event) Label(key string) string {
 
 // Describe names a remediation as people do.
 func (r *Remediation) Describe(lang Language) string {
-	action := map[Action][2]string{Restart: {"重启容器", "restart container"}, Start: {"启动容器", "start container"}}[r.Action]
+	action := map[Action][2]string{Restart: {"重启容器", "restart container"}, Start: {"启动容器", "start container"}, Stop: {"停止容器", "stop container"}}[r.Action]
 	return fmt.Sprintf("%s %s", lang.Pick(action[0], action[1]), r.Container)
 }

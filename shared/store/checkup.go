@@ -21,7 +21,7 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 
 func (s *Store) checkSchema(ctx context.Context, q querier) error {
 	var version int64
-	rows, err := collect(ctx, q, func(row scanner) (v int64, err error) { return v, row.Scan(&v) }, "SELECT COALESCE(MAX(version_id), 0) FROM alert_schema_version")
+	rows, err := collect(ctx, q, func(row scanner) (v int64, err error) { return v, row.Scan(&v) }, "SELECT COALESCE(MAX(version_id), 0) FROM alert_schema_version WHERE is_applied = 1")
 	if err != nil {
 		return fmt.Errorf("read the schema's version: %w", err)
 	}

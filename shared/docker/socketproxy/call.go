@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"trade-monitor/shared/alerting"
 	"trade-monitor/shared/docker"
 )
 
@@ -26,6 +27,11 @@ func (c call) name() string { return c.Method + " " + c.Path }
 
 // path is what the engine is asked for.
 func (c call) path() string { return c.version + strings.Replace(c.Path, "{id}", c.container, 1) }
+
+// action is what an acting call does, which the end of its path names.
+func (c call) action() alerting.Action {
+	return alerting.Action(c.Path[strings.LastIndexByte(c.Path, '/')+1:])
+}
 
 // The caller's path has to be exactly of this form, with nothing escaped in it:
 // then nobody behind us can read another path out of it. Versions before 1.24

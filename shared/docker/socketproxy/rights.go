@@ -1,6 +1,7 @@
 package socketproxy
 
 import (
+	"maps"
 	"slices"
 
 	"trade-monitor/shared/alerting"
@@ -26,11 +27,22 @@ func (s subject) admits(c call, p alerting.Policy) error {
 	case c.Acts && !listed:
 		return s.refused(c, "not_allowed", "%s 不在 REMEDIATION_CONTAINERS 或策略文件的 containers 中，也没有标签 %s=true "+
 			"(neither named there nor labelled)", s.name, docker.Label)
+	case c.Acts && !asks(p, c.action()):
+		return s.refused(c, "never_asked", "策略中没有任何规则要求这个动作 (no rule of the policy asks for this action): %s", c.action())
 	case !c.Acts && !listed && !s.watched(p):
 		return s.refused(c, "not_watched", "%s 既不在名单或监控之中，也没有标签 %s=true 或 %s=true (neither on the list nor watched nor labelled)",
 			s.name, docker.Label, docker.WatchLabel)
 	}
 	return nil
+}
+
+// asks tells whether anything in the policy asks for an action: where nothing
+// ever stops a container, nobody needs the right to.
+func asks(p alerting.Policy, action alerting.Action) bool {
+	byRule := func(r alerting.Rule) bool {
+		return r.Action == action || r.Manual == action || slices.Contains(r.Ladder, action)
+	}
+	return byRule(p.Default) || slices.ContainsFunc(slices.Collect(maps.Values(p.Rules)), byRule)
 }
 
 func (s subject) watched(p alerting.Policy) bool {

@@ -12,8 +12,9 @@ import (
 )
 
 func TestWhoMayBeTouchedAndWhoMayBeRead(t *testing.T) {
-	policy := alerting.Policy{Containers: []string{"listed"}, Logs: []alerting.LogRule{{Container: "followed"}}}
-	act, read := call{Call: docker.Call{Method: "POST", Path: "/containers/{id}/anything", Acts: true}}, call{Call: docker.Call{Method: "GET", Path: "/containers/{id}/logs"}}
+	policy := alerting.DefaultPolicy()
+	policy.Containers, policy.Logs = []string{"listed"}, []alerting.LogRule{{Container: "followed"}}
+	act, read := call{Call: docker.Call{Method: "POST", Path: "/containers/{id}/restart", Acts: true}}, call{Call: docker.Call{Method: "GET", Path: "/containers/{id}/logs"}}
 	for name, c := range map[string]struct {
 		subject          subject
 		mayAct, mayWatch bool
@@ -44,6 +45,25 @@ func TestWhoMayBeTouchedAndWhoMayBeRead(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatThePolicyAsksForIsDone(t *testing.T) {
+	usual := alerting.DefaultPolicy()
+	usual.Containers = []string{"listed"}
+	stops, ladder, never := usual, usual, alerting.Policy{Containers: usual.Containers}
+	stops.Default.Manual = alerting.Stop
+	ladder.Rules = map[string]alerting.Rule{"X": {Ladder: []alerting.Action{alerting.Restart, alerting.Stop, alerting.Escalate}}}
+	for _, c := range []struct {
+		action string
+		policy alerting.Policy
+		may    bool
+	}{
+		{"restart", usual, true}, {"start", usual, true}, {"stop", usual, false}, {"stop", stops, true}, {"stop", ladder, true},
+		{"start", ladder, false}, {"restart", never, false}, {"escalate", usual, false}, {"kill", stops, false},
+	} {
+		err := subject{name: "listed"}.admits(call{Call: docker.Call{Method: "POST", Path: "/containers/{id}/" + c.action, Acts: true}}, c.policy)
+		assert.Equal(t, c.may, err == nil, "%s: %v", c.action, err)
+	}
+}
+
 // The container that was named is the one that is looked at, and the one that is
 // looked at is the one that is touched.
 func TestACallReachesExactlyTheContainerThatWasNamed(t *testing.T) {
@@ -63,6 +83,7 @@ func TestACallReachesExactlyTheContainerThatWasNamed(t *testing.T) {
 		{"POST", "/containers/" + strangeID + "/start", 403, ""},
 		{"POST", "/containers/watched/restart", 403, ""},
 		{"POST", "/containers/own/restart", 403, ""},
+		{"POST", "/containers/allowed/stop", 403, ""},
 		{"GET", "/containers/allowed/logs?stdout=1&tail=10", 200, "GET /containers/" + allowedID + "/logs?stdout=1&tail=10"},
 		{"GET", "/v1.51/containers/watched/logs?follow=1&stderr=1&since=17.000000001", 200, "GET /v1.51/containers/" + watchedID + "/logs?follow=1&since=17.000000001&stderr=1"},
 		{"GET", "/containers/stranger/logs?stdout=1", 403, ""},

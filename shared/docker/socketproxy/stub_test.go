@@ -123,10 +123,14 @@ func before(t *testing.T, host string, containers ...string) *proxied {
 	p := &proxied{log: &logged{}}
 	var err error
 	p.proxy, err = New(Options{
-		Host:   host,
-		Policy: func() alerting.Policy { return alerting.Policy{Containers: containers} },
-		Self:   func(id, _ string) bool { return id == ownID },
-		Log:    slog.New(slog.NewTextHandler(p.log, nil)),
+		Host: host,
+		Policy: func() alerting.Policy {
+			policy := alerting.DefaultPolicy()
+			policy.Containers = containers
+			return policy
+		},
+		Self: func(id, _ string) bool { return id == ownID },
+		Log:  slog.New(slog.NewTextHandler(p.log, nil)),
 	})
 	require.NoError(t, err)
 	p.Server = httptest.NewUnstartedServer(p.proxy)

@@ -21,7 +21,7 @@ const (
 )
 
 // Version is the newest migration: what this program needs.
-const Version = 2
+const Version = 3
 
 // Migrate brings the database to Version. Several processes may call it at
 // once: one works, the others wait. DDL of MySQL is not transactional, so each
@@ -39,7 +39,8 @@ func Migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 		goose.WithTableName(versionTable), goose.WithLocker(locker), goose.WithDisableGlobalRegistry(true),
 		goose.WithGoMigrations(
 			goose.NewGoMigration(1, &goose.GoFunc{RunDB: first(log)}, nil),
-			goose.NewGoMigration(2, &goose.GoFunc{RunDB: watches}, nil)))
+			goose.NewGoMigration(2, &goose.GoFunc{RunDB: watches}, nil),
+			goose.NewGoMigration(3, &goose.GoFunc{RunDB: remediation(log)}, nil)))
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
@@ -99,7 +100,7 @@ func first(log *slog.Logger) func(context.Context, *sql.DB) error {
 		if err := create(ctx, db, append([]string{createGroups, createAlerts}, ourTables...)); err != nil {
 			return err
 		}
-		if err := addColumns(ctx, db, log); err != nil {
+		if err := addColumns(ctx, db, "alert_records", alertColumns, log); err != nil {
 			return err
 		}
 		for _, ix := range alertIndexes {
@@ -114,6 +115,19 @@ func first(log *slog.Logger) func(context.Context, *sql.DB) error {
 // watches makes the tables of the watches.
 func watches(ctx context.Context, db *sql.DB) error { return create(ctx, db, watchTables) }
 
+// remediation makes the tables of hosts, guards, evidence and silences.
+func remediation(log *slog.Logger) func(context.Context, *sql.DB) error {
+	return func(ctx context.Context, db *sql.DB) error {
+		if err := create(ctx, db, remediationTables); err != nil {
+			return err
+		}
+		if err := addColumns(ctx, db, "alert_remediations", remediationColumns, log); err != nil {
+			return err
+		}
+		return addIndex(ctx, db, orderedIndex, log)
+	}
+}
+
 // create makes the tables that are not there yet.
 func create(ctx context.Context, db *sql.DB, tables []string) error {
 	for _, statement := range tables {
@@ -126,10 +140,10 @@ func create(ctx context.Context, db *sql.DB, tables []string) error {
 
 // addColumns adds those that are missing, in one ALTER so that old rows are
 // copied once at most.
-func addColumns(ctx context.Context, db *sql.DB, log *slog.Logger) error {
+func addColumns(ctx context.Context, db *sql.DB, table string, columns []column, log *slog.Logger) error {
 	alter := ""
-	for _, c := range alertColumns {
-		there, err := exists(ctx, db, "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'alert_records' AND column_name = ?", c.name)
+	for _, c := range columns {
+		there, err := exists(ctx, db, "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ? AND column_name = ?", table, c.name)
 		if err != nil {
 			return err
 		}
@@ -140,13 +154,13 @@ func addColumns(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	if alter == "" {
 		return nil
 	}
-	log.Info("adding columns to alert_records")
-	_, err := db.ExecContext(ctx, "ALTER TABLE `alert_records` "+alter[2:])
+	log.Info("adding columns", "table", table)
+	_, err := db.ExecContext(ctx, "ALTER TABLE `"+table+"` "+alter[2:])
 	if numbered(err, errDuplicateColumn) {
 		return nil // a killed process's ALTER, which the server finished meanwhile
 	}
 	if err != nil {
-		return fmt.Errorf("add columns to alert_records: %w", err)
+		return fmt.Errorf("add columns to %s: %w", table, err)
 	}
 	return nil
 }

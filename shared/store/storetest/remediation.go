@@ -21,6 +21,7 @@ var remediations = suite{
 	"a remediation whose alert was deleted frees its container":  testOrphan,
 	"claiming nothing writes nothing":                            testNoWork,
 	"a claim says whether the watch is quiet again":              testSymptomOfWatches,
+	"a claim says whether the container's own watch is":          testSymptomOfContainers,
 }
 
 func listing(names ...string) func(*alerting.Policy) {
@@ -36,7 +37,7 @@ func labelled(p *alerting.Policy) {
 
 func work(t testing.TB, s *store.Store) alerting.Work {
 	t.Helper()
-	all, _, err := s.ClaimRemediations(t.Context(), "me", time.Minute)
+	all, _, err := s.ClaimRemediations(t.Context(), "me", host, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 	return all[0]
@@ -57,25 +58,25 @@ func testClaim(t *testing.T, e Engine) {
 	s := e.open(t, listing("one", "two"))
 	record(t, s, Event("one"))
 	record(t, s, Event("two"))
-	all, next, err := s.ClaimRemediations(t.Context(), "me", time.Minute)
+	all, next, err := s.ClaimRemediations(t.Context(), "me", host, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, all, 2)
 	require.Equal(t, "one", all[0].Alert.Service)
 	require.Equal(t, "one", all[0].Remediation.Container)
 	require.Equal(t, alerting.Restart, all[0].Remediation.Action)
 	require.WithinDuration(t, time.Now().Add(time.Minute), next, slack, "when the leases end")
-	none, _, err := s.ClaimRemediations(t.Context(), "another", time.Minute)
+	none, _, err := s.ClaimRemediations(t.Context(), "another", host, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, none)
 
 	later := all[0].Remediation
 	later.NextAt = all[0].Remediation.RequestedAt.Add(10 * time.Second)
 	require.NoError(t, s.SaveRemediation(t.Context(), "me", later, 0))
-	_, next, err = s.ClaimRemediations(t.Context(), "another", time.Minute)
+	_, next, err = s.ClaimRemediations(t.Context(), "another", host, time.Minute)
 	require.NoError(t, err)
 	require.Equal(t, later.NextAt.UnixMicro(), next.UnixMicro(), "given back, due at its own time")
 	e.pass(t, 10*time.Second)
-	again, _, err := s.ClaimRemediations(t.Context(), "another", time.Minute)
+	again, _, err := s.ClaimRemediations(t.Context(), "another", host, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, again, 1)
 	require.Equal(t, later.ID, again[0].Remediation.ID)
@@ -86,7 +87,7 @@ func testLeaseLost(t *testing.T, e Engine) {
 	record(t, s, Event(container))
 	mine := work(t, s).Remediation
 	e.pass(t, 61*time.Second)
-	all, _, err := s.ClaimRemediations(t.Context(), "another", time.Minute)
+	all, _, err := s.ClaimRemediations(t.Context(), "another", host, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 	mine.Status = alerting.Running
@@ -128,7 +129,7 @@ func testSuccess(t *testing.T, e Engine) {
 		states = append(states, string(d.What))
 	}
 	require.Equal(t, []string{"event", "remediation", "remediation"}, states)
-	none, next, err := s.ClaimRemediations(t.Context(), "me", time.Minute)
+	none, next, err := s.ClaimRemediations(t.Context(), "me", host, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, none)
 	require.True(t, next.IsZero())
@@ -177,7 +178,7 @@ func testOrphan(t *testing.T, e Engine) {
 	s := e.open(t, labelled)
 	record(t, s, Event(container))
 	e.exec(t, "DELETE FROM alert_records")
-	none, _, err := s.ClaimRemediations(t.Context(), "me", time.Minute)
+	none, _, err := s.ClaimRemediations(t.Context(), "me", host, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, none)
 	require.Equal(t, []string{"SKIPPED", "alert_gone"}, e.row(t, "SELECT status, reason_code FROM alert_remediations"))
@@ -188,7 +189,7 @@ func testOrphan(t *testing.T, e Engine) {
 func testNoWork(t *testing.T, e Engine) {
 	commits := 0
 	s := e.Open(t, Setup{Policy: Policy, OnCommit: func(store.Commit) { commits++ }})
-	none, next, err := s.ClaimRemediations(t.Context(), "me", time.Minute)
+	none, next, err := s.ClaimRemediations(t.Context(), "me", host, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, none)
 	require.True(t, next.IsZero())
@@ -230,4 +231,27 @@ func testSymptomOfWatches(t *testing.T, e Engine) {
 	_, err = s.Ping(t.Context(), alerting.HeartbeatPing{Name: "hb", Signal: alerting.SignalOK})
 	require.NoError(t, err)
 	require.Equal(t, alerting.NoSymptom, claimed(alerting.Verifying))
+}
+
+// A container's own watch tells for each of its alert types.
+func testSymptomOfContainers(t *testing.T, e Engine) {
+	s := e.open(t, func(p *alerting.Policy) {
+		p.Rules[alerting.ContainerUnhealthy] = p.Rules[alerting.TickerSyncTimeout]
+	})
+	ev := Event(container)
+	ev.Type = alerting.ContainerUnhealthy
+	record(t, s, ev)
+	for state, want := range map[alerting.WatchState]alerting.Symptom{
+		alerting.WatchUnhealthy: alerting.SymptomStays, alerting.WatchUp: alerting.NoSymptom, alerting.WatchDown: alerting.NoSymptom,
+	} {
+		require.NoError(t, s.SaveWatch(t.Context(), alerting.WatchMemory{Watch: alerting.Watch{
+			Kind: alerting.ContainerWatch, Name: container, Host: "h", State: state, AlertType: alerting.ContainerDown, Service: container,
+		}}))
+		w := work(t, s)
+		w.Remediation.Status, w.Remediation.NextAt = alerting.Verifying, w.At
+		require.NoError(t, s.SaveRemediation(t.Context(), "me", w.Remediation, 0))
+		w = work(t, s)
+		require.Equal(t, want, w.Symptom, state)
+		require.NoError(t, s.SaveRemediation(t.Context(), "me", w.Remediation, 0))
+	}
 }

@@ -59,6 +59,9 @@ func Event(service string) alerting.Event {
 
 const container = "aifuturetrade-async-service"
 
+// host is the engine of a suite's remediating processes.
+var host = alerting.Host{ID: "engine-1/trading-1", Name: "trading-1"}
+
 // slack is how late a busy machine may be.
 const slack = 15 * time.Second
 
@@ -73,7 +76,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 	}{
 		{"events", events}, {"words", words}, {"idempotency", idempotency}, {"batches", batches}, {"totals", totals}, {"lists", lists},
 		{"delivery", deliveries}, {"verdicts", verdicts}, {"reconciliation", reconciliation},
-		{"remediation", remediations}, {"ledger", ledgers}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions},
+		{"remediation", remediations}, {"intents", intents}, {"ledger", ledgers}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions}, {"silences", silences},
 		{"heartbeats", heartbeats}, {"judgements", judgements}, {"declarations", declarations}, {"watches", watchMemories},
 	} {
 		t.Run(theme.name, func(t *testing.T) { theme.run(t, fresh) })
@@ -82,6 +85,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 		if fresh(t).SeveralProcesses {
 			processes.run(t, fresh)
 			heartbeatProcesses.run(t, fresh)
+			intentProcesses.run(t, fresh)
 		}
 	})
 }
@@ -141,13 +145,17 @@ var clockColumns = map[string][]string{
 	"alert_notifications": {"next_us", "created_us", "settled_us"},
 	"alert_messages":      {"sent_us", "answered_us", "slot_until"},
 	"alert_robots":        {"lease_us", "paused_us"},
-	"alert_remediations":  {"requested_us", "ordered_us", "ended_us", "next_us", "lease_us", "call_limit_us"},
+	"alert_remediations":  {"requested_us", "ordered_us", "ended_us", "next_us", "lease_us", "call_limit_us", "reason_until"},
 	"alert_decisions":     {"at_us", "last_us"},
 	"alert_rechecks":      {"at_us"},
 	"alert_idempotency":   {"expires_us"},
 	"alert_heartbeats":    {"since_us", "declared_us", "last_ping_us", "last_ok_us", "started_us", "down_us", "counted_us", "run_us", "deadline_us", "owed_us"},
 	"alert_watches":       {"since_us", "last_seen_us", "deadline_us", "updated_us"},
 	"alert_liveness":      {"alive_us"},
+	"alert_runners":       {"seen_us"},
+	"alert_brakes":        {"engaged_us", "until_us"},
+	"alert_rearms":        {"at_us"},
+	"alert_silences":      {"starts_us", "ends_us", "created_us"},
 }
 
 // pass lets time pass for the record: all that is stored gets older. It works
