@@ -38,8 +38,13 @@ func Gone(now time.Time) time.Time { return now.Add(-runnerAlive) }
 // Is tells whether a policy's word for a host means this one: its name, the
 // engine's id, or both as the API shows them.
 func (h Host) Is(named string) bool {
+	return named != "" && (named == h.Name || named == h.ID || named == h.Engine())
+}
+
+// Engine is the engine's own id, by which watches go; empty: it does not say.
+func (h Host) Engine() string {
 	id, _, _ := strings.Cut(h.ID, "/")
-	return named != "" && (named == h.Name || named == h.ID || named == id)
+	return strings.TrimPrefix(id, "?")
 }
 
 // label is how people tell it from others.
