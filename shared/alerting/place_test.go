@@ -9,9 +9,9 @@ import (
 
 // The hosts of these tests. Their runners have just said what they have.
 var (
-	hostA = Host{ID: "AAAA/trading-1", Name: "trading-1"}
-	hostB = Host{ID: "BBBB/trading-2", Name: "trading-2"}
-	twinB = Host{ID: "BBBB/trading-1", Name: "trading-1"} // another machine of A's name
+	hostA = Host{ID: "AAAA:0123:4567/trading-1", Name: "trading-1"}
+	hostB = Host{ID: "BBBB:0123:4567/trading-2", Name: "trading-2"}
+	twinB = Host{ID: "BBBB:0123:4567/trading-1", Name: "trading-1"} // another machine of A's name
 )
 
 func runner(h Host, change ...func(*Runner)) Runner {
@@ -82,12 +82,14 @@ func TestARemediationIsPlacedWhereItsContainerIs(t *testing.T) {
 		"the other had it and its engine is away: it was moved to ours": {all(runner(hostA, withX, engineAway), runner(hostB, withX)), b, "", 0, claim},
 		"both have it":                                   {all(runner(hostA, withX), runner(hostB, withX)), a, "", 0, "two_hosts: trading-1, trading-2"},
 		"both have it, one only looks on":                {all(runner(hostA, withX), runner(hostB, withX, inMode(Off))), a, "", 0, "two_hosts: trading-1, trading-2"},
-		"both have it, and one name":                     {all(runner(hostA, withX), runner(twinB, withX)), a, "", 0, "two_hosts: AAAA/trading-1, BBBB/trading-1"},
+		"both have it, and one name":                     {all(runner(hostA, withX), runner(twinB, withX)), a, "", 0, "two_hosts: trading-1 AAAA:0123, trading-1 BBBB:0123"},
 		"both have it, the policy names ours":            {all(runner(hostA, withX), runner(hostB, withX)), a, "trading-1", 0, claim},
-		"… by the engine's id":                           {all(runner(hostA, withX), runner(hostB, withX)), a, "AAAA", 0, claim},
-		"… by both":                                      {all(runner(hostA, withX), runner(hostB, withX)), a, "AAAA/trading-1", 0, claim},
+		"… by the engine's id":                           {all(runner(hostA, withX), runner(hostB, withX)), a, "AAAA:0123:4567", 0, claim},
+		"… by both":                                      {all(runner(hostA, withX), runner(hostB, withX)), a, "AAAA:0123:4567/trading-1", 0, claim},
+		"… by the beginning of the id, of two of a name": {all(runner(hostA, withX), runner(twinB, withX)), a, "AAAA:0123", 0, claim},
+		"… by too little of it":                          {all(runner(hostA, withX), runner(twinB, withX)), a, "AAAA", 0, wait},
 		"… names the other":                              {all(runner(hostA, withX), runner(hostB, withX)), a, "trading-2", 0, wait},
-		"… names the other, whose name is ours":          {all(runner(hostA, withX), runner(twinB, withX)), a, "trading-1", 0, "two_hosts: AAAA/trading-1, BBBB/trading-1"},
+		"… names the other, whose name is ours":          {all(runner(hostA, withX), runner(twinB, withX)), a, "trading-1", 0, "two_hosts: trading-1 AAAA:0123, trading-1 BBBB:0123"},
 		"… names one that has it, of two of a name":      {all(runner(hostA), runner(twinB, withX)), runner(twinB), "trading-1", 0, claim},
 		"the policy names ours, which has it not":        {all(a, runner(hostB, withX)), a, "trading-1", 0, claim},
 		"the policy names ours, whose engine is away":    {all(runner(hostA, engineAway), runner(hostB, withX)), a, "trading-1", 0, claim},

@@ -35,10 +35,13 @@ func (r *Runner) Live(now time.Time) bool { return now.Sub(r.SeenAt) < runnerAli
 // to find out.
 func Gone(now time.Time) time.Time { return now.Add(-runnerAlive) }
 
-// Is tells whether a policy's word for a host means this one: its name, the
-// engine's id, or both as the API shows them.
+// shortID is how much of an engine's id tells it from others.
+const shortID = 9
+
+// Is tells whether a policy's word for a host means this one: its name, its id as
+// the API shows it, or the beginning of that.
 func (h Host) Is(named string) bool {
-	return named != "" && (named == h.Name || named == h.ID || named == h.Engine())
+	return named != "" && (named == h.Name || named == h.ID || len(named) >= shortID-1 && strings.HasPrefix(h.ID, named))
 }
 
 // Engine is the engine's own id, by which watches go; empty: it does not say.
@@ -118,18 +121,19 @@ func (s *Site) add(r *Runner, mine, live bool) {
 
 func (s *Site) has(container string) bool { return slices.Contains(s.Containers, container) }
 
-// labels name hosts for people: by their ids where names do not tell them apart.
+// labels name hosts for people: with their ids where names do not tell them apart.
 func labels(hosts []Site) string {
+	called := map[string]int{}
+	for i := range hosts {
+		called[hosts[i].label()]++
+	}
 	names := make([]string, len(hosts))
 	for i := range hosts {
 		names[i] = hosts[i].label()
+		if called[names[i]] > 1 {
+			names[i] += " " + strings.TrimRight(hosts[i].ID[:min(shortID, len(hosts[i].ID))], ":-/")
+		}
 	}
 	slices.Sort(names)
-	if len(slices.Compact(slices.Clone(names))) < len(names) {
-		for i := range hosts {
-			names[i] = hosts[i].ID
-		}
-		slices.Sort(names)
-	}
 	return strings.Join(names, ", ")
 }
