@@ -89,6 +89,7 @@ func TestTheHostThatHasTheContainerRestartsIt(t *testing.T) {
 	w := newTwoHosts(t, names, quickPolicy)
 	onlyB := w.engineB.Run(t, dockertest.Spec{ExactName: names[0]})
 	twice := []*dockertest.Container{w.engineA.Run(t, dockertest.Spec{ExactName: names[1]}), w.engineB.Run(t, dockertest.Spec{ExactName: names[1]})}
+	labelled := w.engineA.Run(t, dockertest.Spec{Labels: map[string]string{"trade-monitor.restart": "true"}})
 	key := w.robots.Key("ops")
 
 	t.Run("posted to A, B has it", func(t *testing.T) {
@@ -130,6 +131,15 @@ func TestTheHostThatHasTheContainerRestartsIt(t *testing.T) {
 		late.Until(15*time.Second, "restarted", func(s dockertest.State) bool { return s.StartedAt.After(before) })
 		w.robots.ExpectWithin(t, 3*time.Second, key, "Ticker同步超时告警", names[3])
 		w.robots.ExpectWithin(t, 20*time.Second, key, "已恢复", names[3])
+	})
+
+	t.Run("only its own host sees the label", func(t *testing.T) {
+		before := labelled.State().StartedAt
+		answer := w.b.notify(ticker(labelled.Name))
+		require.Equal(t, "REQUESTED", answer.object("remediation")["status"], answer.text)
+		labelled.Until(15*time.Second, "restarted", func(s dockertest.State) bool { return s.StartedAt.After(before) })
+		w.robots.ExpectWithin(t, 3*time.Second, key, "Ticker同步超时告警", labelled.Name)
+		w.robots.ExpectWithin(t, 20*time.Second, key, "已恢复", labelled.Name)
 	})
 
 	t.Run("the host that has it is not at work", func(t *testing.T) {

@@ -147,7 +147,7 @@ func (q *Placement) begun(all []Site) Step {
 		if all[at].Live {
 			return Step{Do: StepWait}
 		}
-		since, name = later(since, all[at].SeenAt), all[at].label()
+		since, name = later(since, all[at].SeenAt), all[at].Label()
 	}
 	if until := since.Add(hostAway); q.Now.Before(until) {
 		return Step{Do: StepWait, Next: until}

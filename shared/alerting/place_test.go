@@ -221,3 +221,16 @@ func TestSitesAreHostsAndNotProcesses(t *testing.T) {
 	require.False(t, all[1].Live || all[1].Reachable)
 	require.Equal(t, noon.Add(-time.Minute), all[1].SeenAt)
 }
+
+// What another host's list or label admits may be requested here. Here it is not
+// touched.
+func TestWhatOtherHostsMayActUponIsOnlyRequested(t *testing.T) {
+	p := placing("")
+	p.Elsewhere = []string{"theirs"}
+	q := Ask{Type: TickerSyncTimeout, Severity: Error, Action: Restart, Container: "theirs", Now: noon}
+	require.Empty(t, p.Guard(q).Code)
+	q.Facts = &Facts{Container: &Container{ID: "c", Name: "theirs", Running: true, StartedAt: noon.Add(-time.Hour)}, Now: noon}
+	require.Equal(t, "not_allowed", p.Guard(q).Code)
+	q.Container, q.Facts = "nobody's", nil
+	require.Equal(t, "not_allowed", p.Guard(q).Code)
+}

@@ -50,8 +50,8 @@ func (h Host) Engine() string {
 	return strings.TrimPrefix(id, "?")
 }
 
-// label is how people tell it from others.
-func (h Host) label() string {
+// Label is how people call it.
+func (h Host) Label() string {
 	if h.Name == "" {
 		return h.ID
 	}
@@ -125,11 +125,11 @@ func (s *Site) has(container string) bool { return slices.Contains(s.Containers,
 func labels(hosts []Site) string {
 	called := map[string]int{}
 	for i := range hosts {
-		called[hosts[i].label()]++
+		called[hosts[i].Label()]++
 	}
 	names := make([]string, len(hosts))
 	for i := range hosts {
-		names[i] = hosts[i].label()
+		names[i] = hosts[i].Label()
 		if called[names[i]] > 1 {
 			names[i] += " " + strings.TrimRight(hosts[i].ID[:min(shortID, len(hosts[i].ID))], ":-/")
 		}
