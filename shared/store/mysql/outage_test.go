@@ -28,6 +28,9 @@ func everyCall(t testing.TB, s *store.Store) map[string]func() error {
 		"Ready":       func() error { return s.Ready(t.Context()) },
 		"Recount":     func() error { return s.Recount(t.Context()) },
 		"Acknowledge": func() error { _, err := s.Acknowledge(t.Context(), 1, "li"); return err },
+		"Runners":     func() error { _, err := s.Runners(t.Context()); return err },
+		"Register":    func() error { return s.RegisterRunner(t.Context(), alerting.Runner{Owner: "me"}) },
+		"Expire":      func() error { _, err := s.ExpireRemediations(t.Context()); return err },
 		"Remediations": func() error {
 			_, _, err := s.ClaimRemediations(t.Context(), "me", alerting.Host{}, time.Minute)
 			return err
