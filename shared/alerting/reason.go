@@ -102,6 +102,13 @@ var reasonWords = map[string][2]string{
 	"engine_restarted":  {"处置期间 Docker 引擎重启，结果未知", "the Docker engine restarted meanwhile; outcome unknown"},
 	"container_changed": {"容器在处置期间被重建", "the container was recreated meanwhile"},
 
+	// What people did about breakers and brakes, and why they could not.
+	"rearmed":        {"由 {} 复位熔断，重新判断", "the breaker was re-armed by {}: decided again"},
+	"brake_released": {"由 {} 解除刹车，重新判断", "the brake was released by {}: decided again"},
+	"brake_off":      {"主机 {} 的刹车没有生效", "the brake of the host {} does not hold"},
+	"which_host":     {"有多台主机名为 {}，请改用主机的 id", "several hosts have the name {}: give the id of one"},
+	"runs_already":   {"容器 {} 已在运行，只确认是否稳定", "{} runs already: it would only be verified"},
+
 	// Why a heartbeat was not declared or deleted.
 	"too_many_heartbeats": {"由心跳请求声明的心跳已达上限 {} 个，请删除不用的，或在策略文件中声明", "pings have declared {} heartbeats, which is the limit: delete those no longer needed, or declare them in the policy file"},
 	"heartbeat_of_policy": {"心跳 {} 由策略文件声明，请在策略文件中删除", "the policy file declares the heartbeat {}: remove it there"},

@@ -19,6 +19,11 @@ func Person(r *http.Request) (string, error) {
 	return person(body.By, Caller(r.Context()))
 }
 
+// PersonOr is Person for a body that says more than who: said is its field.
+func PersonOr(r *http.Request, said string) (string, error) {
+	return person(said, Caller(r.Context()))
+}
+
 const maxPerson = 50
 
 // person is the name that goes on record and into messages: what the request

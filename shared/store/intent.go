@@ -127,9 +127,15 @@ func (t *tx) lockBrake(ctx context.Context, host alerting.Host, without int64) (
 	if containers != "" {
 		b.Containers = strings.Split(containers, ",")
 	}
+	// What led to the last brake does not count again when that is over: a person
+	// who released it must not find it engaged anew by the first of the held.
+	since := t.now.Add(-t.policy.Brake.Per)
+	if b.Until.After(since) {
+		since = b.Until
+	}
 	b.Recent, err = collect(ctx, t, func(row scanner) (name string, err error) { return name, row.Scan(&name) },
 		"SELECT DISTINCT container FROM alert_remediations WHERE ordered_us > ? AND host = ? AND requested_by IS NULL AND id <> ?",
-		t.now.Add(-t.policy.Brake.Per).UnixMicro(), host.ID, without)
+		since.UnixMicro(), host.ID, without)
 	if err != nil {
 		return nil, fmt.Errorf("read what was acted upon: %w", err)
 	}
