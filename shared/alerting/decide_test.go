@@ -300,7 +300,7 @@ func TestPeople(t *testing.T) {
 	over, err := Resolve(*taken.Alert, "li", p, nil, noon)
 	require.NoError(t, err)
 	assert.Equal(t, Resolved, over.Alert.Status)
-	assert.True(t, strings.Contains(over.Decision.Note, "li"))
+	assert.Equal(t, Reason{Code: "by_person", Detail: "li"}, over.Decision.Remedy)
 	_, err = Acknowledge(*over.Alert, "li", noon)
 	var refused *RefusedError
 	require.ErrorAs(t, err, &refused)
