@@ -101,6 +101,9 @@ func (s *Store) ReleaseBrake(ctx context.Context, host, by string) (done alertin
 		if err != nil {
 			return err
 		}
+		if err := t.letGo(ctx, b, held); err != nil {
+			return err
+		}
 		if done.Alerts, err = t.decideAgain(ctx, held, alerting.Reason{Code: "brake_released", Detail: by}); err != nil {
 			return err
 		}
@@ -154,6 +157,25 @@ func (t *tx) heldBy(ctx context.Context, b *alerting.Brake) ([]int64, error) {
 		return nil, fmt.Errorf("read what the brake held: %w", err)
 	}
 	return ids, nil
+}
+
+// letGo ends the refusals of a brake: they said until when they hold.
+func (t *tx) letGo(ctx context.Context, b *alerting.Brake, held []int64) error {
+	const ended = "UPDATE alert_remediations SET reason_until = ? WHERE status = 'SKIPPED' AND reason_code = 'brake' AND reason_detail = ? AND reason_until > ? AND "
+	args := []any{micros(t.now), b.HostName, micros(t.now)}
+	if len(b.Containers) > 0 {
+		where := "container IN (" + list(len(b.Containers)) + ") AND requested_us >= ?"
+		all := append(slices.Concat(args, anys(b.Containers)), micros(b.EngagedAt.Add(-longestRun)))
+		if err := t.update(ctx, ended+where, all...); err != nil {
+			return fmt.Errorf("end refusals of the brake: %w", err)
+		}
+	}
+	for some := range slices.Chunk(held, 500) {
+		if err := t.update(ctx, ended+"alert_id IN ("+list(len(some))+")", slices.Concat(args, anys(some))...); err != nil {
+			return fmt.Errorf("end refusals of the brake: %w", err)
+		}
+	}
+	return nil
 }
 
 // endBrakes tells of brakes whose time is over, each once, and when the next
