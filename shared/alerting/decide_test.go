@@ -1,7 +1,6 @@
 package alerting
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -297,14 +296,14 @@ func TestPeople(t *testing.T) {
 	same, err := Acknowledge(*taken.Alert, "wang", noon)
 	require.NoError(t, err)
 	assert.Equal(t, Change{}, same)
-	over, err := Resolve(*taken.Alert, "li", p, nil, noon)
+	over, err := Resolve(State{Alert: taken.Alert}, "li", p, nil, noon)
 	require.NoError(t, err)
 	assert.Equal(t, Resolved, over.Alert.Status)
 	assert.Equal(t, Reason{Code: "by_person", Detail: "li"}, over.Decision.Remedy)
 	_, err = Acknowledge(*over.Alert, "li", noon)
 	var refused *RefusedError
 	require.ErrorAs(t, err, &refused)
-	nothing, err := Resolve(*over.Alert, "li", p, nil, noon)
+	nothing, err := Resolve(State{Alert: over.Alert}, "li", p, nil, noon)
 	require.NoError(t, err)
 	assert.Equal(t, Change{}, nothing)
 	again, err := Handle(State{Alert: over.Alert, Ledger: restarted(0, 0, 0)}, "li", p, noon)

@@ -61,7 +61,16 @@ func (t *tx) refusal(ctx context.Context, i *alerting.Intent, brake *alerting.Br
 	if err != nil {
 		return alerting.Reason{}, err
 	}
-	return t.policy.Guard(i.Ask(ledger, alerting.Reason{}, brake, t.now)), nil
+	symptom, err := t.symptom(ctx, &i.Alert)
+	if err != nil {
+		return alerting.Reason{}, err
+	}
+	silences, err := t.silences(ctx)
+	if err != nil {
+		return alerting.Reason{}, err
+	}
+	held := silences.Holding(i.Alert.Type, i.Alert.Service, i.Alert.Severity, t.now)
+	return t.policy.Guard(i.Ask(ledger, symptom, held.Reason(), brake, t.now)), nil
 }
 
 func (t *tx) saveEvidence(ctx context.Context, r *alerting.Remediation, e *alerting.Evidence) error {
@@ -127,11 +136,9 @@ func (t *tx) lockBrake(ctx context.Context, host alerting.Host, without int64) (
 	if containers != "" {
 		b.Containers = strings.Split(containers, ",")
 	}
-	// What led to the last brake does not count again when that is over: a person
-	// who released it must not find it engaged anew by the first of the held.
 	since := t.now.Add(-t.policy.Brake.Per)
-	if b.Until.After(since) {
-		since = b.Until
+	if !b.Engaged(t.now) && b.Until.After(since) {
+		since = b.Until // whoever released it knows of what was done before
 	}
 	b.Recent, err = collect(ctx, t, func(row scanner) (name string, err error) { return name, row.Scan(&name) },
 		"SELECT DISTINCT container FROM alert_remediations WHERE ordered_us > ? AND host = ? AND requested_by IS NULL AND id <> ?",

@@ -201,4 +201,3 @@ var dryRunAlerts = "SELECT a.status, " +
 	"EXISTS (SELECT 1 FROM alert_decisions d WHERE d.alert_id = a.id AND d.what = 'resolved' AND d.remedy_code = 'by_person') " +
 	fmt.Sprintf("FROM (SELECT DISTINCT alert_id FROM alert_evidence ORDER BY alert_id DESC LIMIT %d) e ", dryRunLooks) +
 	"CROSS JOIN alert_records a ON a.id = e.alert_id CROSS JOIN alert_remediations r ON r.alert_id = a.id GROUP BY a.id, a.status"
-

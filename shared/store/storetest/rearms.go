@@ -150,22 +150,7 @@ func testBreakerShown(t *testing.T, e Engine) {
 func dryRun(t testing.TB, s *store.Store, ev alerting.Event) {
 	t.Helper()
 	require.Equal(t, alerting.Requested, record(t, s, ev).RemediationStatus)
-	require.Equal(t, "dry_run", intend(t, s, host).Code)
-}
-
-// intend brings the one remediation that waits to its intent.
-func intend(t testing.TB, s *store.Store, on alerting.Host) alerting.Reason {
-	t.Helper()
-	w := work(t, s)
-	r := w.Remediation
-	c := &alerting.Container{ID: "c0ffee", Name: r.Container, Running: true, StartedAt: time.Now().Add(-time.Hour)}
-	r.Status, r.OrderedAt, r.NextAt, r.ContainerID, r.StartedBefore = alerting.Running, w.At, w.At, c.ID, c.StartedAt
-	refused, err := s.Intend(t.Context(), "me", alerting.Intent{
-		Remediation: r, Alert: w.Alert, Host: on, Facts: alerting.Facts{Container: c, Now: time.Now()},
-		Evidence: alerting.TakeEvidence(c, []string{"last line"}, "", time.Now()),
-	}, time.Minute)
-	require.NoError(t, err)
-	return refused
+	require.Equal(t, "dry_run", intend(t, s).Code)
 }
 
 func dry(p *alerting.Policy) { p.Mode = alerting.DryRun }
@@ -180,7 +165,7 @@ func testDryBreaker(t *testing.T, e Engine) {
 	require.Equal(t, alerting.DryRun, state.Mode)
 	require.Len(t, state.Breakers, 1)
 	require.Equal(t, 3, state.Breakers[0].Restarts)
-	require.Equal(t, "last line", storyOf(t, s, 1).Remediations[0].Evidence.Lines[0])
+	require.Equal(t, "last line", *last(storyOf(t, s, 1).Remediations[0].Evidence.Lines))
 	require.Empty(t, stateOf(t, e.open(t)).Breakers, "what was not done counts in a dry run only")
 }
 
@@ -250,10 +235,9 @@ func intendFor(t testing.TB, s *store.Store, on alerting.Host, name string) aler
 		if w.Remediation.Container != name || w.Remediation.Status != alerting.Requested {
 			continue
 		}
-		r := w.Remediation
-		c := &alerting.Container{ID: "id-" + name, Name: name, Running: true, StartedAt: time.Now().Add(-time.Hour)}
-		r.Status, r.OrderedAt, r.NextAt = alerting.Running, w.At, w.At.Add(time.Hour)
-		refused, err := s.Intend(t.Context(), "me", alerting.Intent{Remediation: r, Alert: w.Alert, Host: on, Facts: alerting.Facts{Container: c, Now: time.Now()}}, time.Hour)
+		i := intent(w)
+		i.Host, i.Remediation.NextAt = on, w.At.Add(time.Hour)
+		refused, err := s.Intend(t.Context(), "me", i, time.Hour)
 		require.NoError(t, err)
 		return refused
 	}
@@ -337,7 +321,7 @@ func testReleaseNothing(t *testing.T, e Engine) {
 		require.ErrorIs(t, err, alerting.ErrNotFound, "%.40q", name)
 	}
 	record(t, s, Event("one"))
-	require.Empty(t, intend(t, s, host).Code)
+	require.Empty(t, intend(t, s).Code)
 	require.Empty(t, stateOf(t, s).Brakes, "it was never engaged")
 	_, err := s.ReleaseBrake(t.Context(), host.ID, "li")
 	var refused *alerting.RefusedError
@@ -442,7 +426,7 @@ func testDryRunLedger(t *testing.T, e Engine) {
 	ids := map[string]int64{}
 	for _, name := range names {
 		ids[name] = record(t, s, Event(name)).AlertID
-		require.Equal(t, "dry_run", intend(t, s, host).Code)
+		require.Equal(t, "dry_run", intend(t, s).Code)
 	}
 	require.Equal(t, alerting.DryRunLedger{WouldAct: 6, StillOpen: 6}, ledger())
 
@@ -451,14 +435,14 @@ func testDryRunLedger(t *testing.T, e Engine) {
 	require.NoError(t, err)
 	_, err = s.Handle(t.Context(), ids["handled"], "li")
 	require.NoError(t, err)
-	require.Equal(t, "dry_run", intend(t, s, host).Code)
+	require.Equal(t, "dry_run", intend(t, s).Code)
 	record(t, s, over(Event("handled")))
 	_, err = s.Acknowledge(t.Context(), ids["taken"], "li")
 	require.NoError(t, err)
 	e.pass(t, 6*time.Minute)
 	earnest := e.open(t, listing(names...))
 	require.Equal(t, alerting.Requested, record(t, earnest, Event("acted")).RemediationStatus)
-	require.Empty(t, intend(t, earnest, host).Code)
+	require.Empty(t, intend(t, earnest).Code)
 	s = earnest
 	require.Equal(t, alerting.DryRunLedger{WouldAct: 5, RecoveredByItself: 1, HandledByPerson: 2, StillOpen: 2}, ledger(), "what was acted upon later is no dry run")
 }
