@@ -78,7 +78,7 @@ func scanRunner(row scanner) (r alerting.Remediator, err error) {
 func (t *tx) openBreakers(ctx context.Context) ([]alerting.Breaker, error) {
 	since := t.now.Add(-horizon(&t.policy)).UnixMicro()
 	acted, err := collect(ctx, t, func(row scanner) (name string, err error) { return name, row.Scan(&name) },
-		"SELECT DISTINCT container FROM alert_remediations WHERE ordered_us > ?", since)
+		"SELECT container FROM alert_remediations WHERE ordered_us > ?", since)
 	if err != nil {
 		return nil, fmt.Errorf("read what was acted upon: %w", err)
 	}
