@@ -13,6 +13,7 @@ import (
 // watches are what notices by itself that something is wrong.
 type watches struct {
 	db         database
+	engine     *docker.Engine
 	policy     *admitted
 	log        *slog.Logger
 	logs       *watch.Logs
@@ -24,7 +25,7 @@ type watches struct {
 // newWatches makes them. stirred is told whenever something happened to a
 // container; it must not block.
 func newWatches(s *service, engine *docker.Engine, stirred func()) *watches {
-	w := &watches{db: s.db, policy: s.policy, log: s.log, declare: make(chan struct{}, 1)}
+	w := &watches{db: s.db, engine: engine, policy: s.policy, log: s.log, declare: make(chan struct{}, 1)}
 	w.logs = watch.NewLogs(engine, s.db, s.db, watch.LogOptions{
 		Policy: s.policy.policy, Host: engine.ID, Log: s.log,
 		Ending: func(container string) bool { return w.containers.Ending(container) },

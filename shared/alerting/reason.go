@@ -102,6 +102,13 @@ var reasonWords = map[string][2]string{
 	"engine_restarted":  {"处置期间 Docker 引擎重启，结果未知", "the Docker engine restarted meanwhile; outcome unknown"},
 	"container_changed": {"容器在处置期间被重建", "the container was recreated meanwhile"},
 
+	// What people did about breakers and brakes, and why they could not.
+	"rearmed":        {"由 {} 复位熔断，重新判断", "the breaker was re-armed by {}: decided again"},
+	"brake_released": {"由 {} 解除刹车，重新判断", "the brake was released by {}: decided again"},
+	"brake_off":      {"主机 {} 的刹车没有生效", "the brake of the host {} does not hold"},
+	"which_host":     {"有多台主机名为 {}，请改用主机的 id", "several hosts have the name {}: give the id of one"},
+	"runs_already":   {"容器 {} 已在运行，只确认是否稳定", "{} runs already: it would only be verified"},
+
 	// Why a silence was not made.
 	"too_many_silences": {"未结束的静默已达上限 {} 条，请先结束不用的", "{} silences are not over, which is the limit: end those no longer needed"},
 

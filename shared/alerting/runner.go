@@ -63,6 +63,7 @@ func (h Host) Label() string {
 type Site struct {
 	Host
 	Live      bool
+	Mode      Mode      // of its newest runner
 	Reachable bool      // some live runner's engine answers
 	SeenAt    time.Time // the newest description
 	Runners   int       // that are live
@@ -91,7 +92,7 @@ func sites(runners []Runner, me Runner, now time.Time) (all []Site) {
 			continue // forgotten, or nobody can tell which it was
 		default:
 			at = len(all)
-			all = append(all, Site{Host: r.Host, SeenAt: r.SeenAt, Containers: r.Containers})
+			all = append(all, Site{Host: r.Host, Mode: r.Mode, SeenAt: r.SeenAt, Containers: r.Containers})
 		}
 		all[at].add(r, mine, live)
 	}

@@ -128,10 +128,14 @@ func (t *tx) settle(ctx context.Context, w *writer, on *record, r alerting.Remed
 	return err
 }
 
-// Recheck decides again what was refused for a time that is over, and tells
-// when the next such time ends.
+// Recheck decides again what was refused for a time that is over, tells that
+// brakes are over, and when the next such time ends.
 func (s *Store) Recheck(ctx context.Context) (next time.Time, err error) {
 	now, err := s.clock(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	brake, err := s.endBrakes(ctx, now)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -149,7 +153,7 @@ func (s *Store) Recheck(ctx context.Context) (next time.Time, err error) {
 	if err := s.reader.QueryRowContext(ctx, "SELECT MIN(at_us) FROM alert_rechecks").Scan(&us); err != nil {
 		return time.Time{}, s.dialect.wrap(fmt.Errorf("read the next re-check: %w", err))
 	}
-	return instant(us), nil
+	return earliest(brake, instant(us)), nil
 }
 
 func (s *Store) recheckOne(ctx context.Context, id int64) error {
