@@ -1,0 +1,3 @@
+package main
+
+var identityFaults, engineFaults, killFaults, guardFaults, neighbourFaults []fault
