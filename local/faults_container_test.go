@@ -43,7 +43,7 @@ var containerFaults = []fault{
 	{
 		zh: "卡死，不理会 SIGTERM，停止超时 6 秒", en: "hang, deaf to SIGTERM, stop time-out 6 s", quick: true,
 		set:  setting{spec: dockertest.Spec{StopTimeout: 6 * time.Second, Args: []string{"-ignore-term"}}},
-		act:  func(w *faultWorld) { w.post(targetName) },
+		act:  func(w *faultWorld) { w.report(targetName) },
 		want: want{restarts: once, alerts: "TICKER_SYNC_TIMEOUT-", remedies: "SUCCEEDED stable", says: []string{"Ticker同步超时告警", "已恢复"}},
 	},
 	{
@@ -62,7 +62,7 @@ var containerFaults = []fault{
 		set: setting{spec: dockertest.Spec{Health: &dockertest.Health{Interval: 500 * time.Millisecond, Retries: 100}, Args: []string{"-well-after", "6s"}}},
 		act: func(w *faultWorld) {
 			w.healthy()
-			w.post(targetName)
+			w.report(targetName)
 		},
 		want: want{restarts: once, alerts: "TICKER_SYNC_TIMEOUT-", remedies: "SUCCEEDED healthy", says: []string{"Ticker同步超时告警", "已恢复"}},
 	},

@@ -148,8 +148,8 @@ func (row *faultRow) look(w *faultWorld) {
 		slices.Sort(remedies)
 	}
 	row.alerts, row.remedies, row.says, row.wrong = tally(alerts), tally(remedies), nil, nil
-	for _, m := range w.robots.Messages(w.robots.Key("ops")) {
-		row.says = append(row.says, firstLine(m.Content))
+	for _, message := range w.messages() {
+		row.says = append(row.says, firstLine(message))
 	}
 	if row.want.unordered {
 		slices.Sort(row.says)
@@ -159,7 +159,7 @@ func (row *faultRow) look(w *faultWorld) {
 
 // blame names every restart that no expectation covers.
 func (row *faultRow) blame(w *faultWorld) {
-	for id, name := range w.events.containers() {
+	for id, name := range w.containers() {
 		allowed, named := row.want.others[name]
 		switch seen := w.seen(id); {
 		case id == w.target.ID && seen > row.want.restarts.most:
@@ -190,7 +190,7 @@ func (row *faultRow) fits(w *faultWorld) string {
 		}
 	}
 	for name, n := range row.want.others {
-		for id, is := range w.events.containers() {
+		for id, is := range w.containers() {
 			if seen := w.seen(id); is == name && seen < n.least {
 				return fmt.Sprintf("restarts of %s: want %s, seen %d", name, n, seen)
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"trade-monitor/shared/docker/dockertest"
+	"trade-monitor/shared/store/storetest"
 	"trade-monitor/shared/wecom/wecomtest"
 )
 
@@ -28,14 +29,14 @@ types:
 
 // setting is where a fault happens.
 type setting struct {
-	spec     dockertest.Spec // of the container that it befalls
-	policy   string          // instead of shortTimes
-	env      []string
-	engine   []string // flags of dockerd
-	clock    bool     // the engine's clock may be set
-	mariaDB  bool
-	runners  int  // processes on one database; 0: one
-	inactive bool // the act starts the program itself
+	spec      dockertest.Spec // of the container that it befalls
+	policy    string          // instead of shortTimes
+	env       []string
+	engine    []string // flags of dockerd
+	clock     bool     // the engine's clock may be set
+	ownDB     bool     // a MariaDB that may be stopped
+	runners   int      // processes on one MariaDB; 0: one, on the embedded database
+	ourselves bool     // the program runs in a container, which is the target
 }
 
 // faultWorld is one engine with the container that a fault befalls, one that it
@@ -45,7 +46,9 @@ type faultWorld struct {
 	t         testing.TB
 	set       setting
 	env       []string
-	engine    *dockertest.Private
+	engine    *dockertest.Engine
+	dockerd   *dockertest.Private // the same, if it is ours to stop
+	database  storetest.Database
 	recorder  *orderRecorder
 	proxy     *dockertest.Proxy // in front of the recorder: cuts, hangs, refuses
 	events    *engineEvents
@@ -68,11 +71,14 @@ const (
 
 func newFaultWorld(t testing.TB, set setting) *faultWorld {
 	t.Helper()
-	w := &faultWorld{t: t, set: set, engine: dockertest.PrivateEngine(t, set.engine...), robots: wecomtest.Start(t), starts: map[string]int{}, keeps: map[string]bool{}}
-	w.recorder = recordOrders(t, w.engine.Engine)
-	w.recorder.clock.possible = set.clock
-	w.proxy = dockertest.NewProxy(t, &dockertest.Engine{Host: w.recorder.Host})
-	w.events = followEvents(t, w.engine.Engine)
+	w := &faultWorld{t: t, set: set, robots: wecomtest.Start(t), starts: map[string]int{}, keeps: map[string]bool{}}
+	if set.ourselves {
+		w.front(dockertest.Require(t)) // a private one has no network
+		w.becomeContainer()
+		return w
+	}
+	w.dockerd = dockertest.PrivateEngine(t, set.engine...)
+	w.front(w.dockerd.Engine)
 	spec := set.spec
 	spec.ExactName = targetName
 	w.target = w.run(spec)
@@ -82,17 +88,27 @@ func newFaultWorld(t testing.TB, set setting) *faultWorld {
 		"REMEDIATION_CONTAINERS=" + targetName, "ASYNC_MONITOR_LOG_PATTERN=off", "ASYNC_MONITOR_TICKER_TIMEOUT=2s", "ASYNC_MONITOR_CHECK_INTERVAL=1s",
 		"POLICY_FILE=" + w.policy(),
 	}, set.env...)
-	if set.mariaDB || set.runners > 1 {
+	switch {
+	case set.ownDB:
+		w.database = storetest.OwnMariaDB(t)
+		w.env = append(w.env, databaseSettings(w.database)...)
+	case set.runners > 1:
 		w.env = append(w.env, mariaDB(t)...)
-	}
-	if set.inactive {
-		return w
 	}
 	w.runningService = w.launch()
 	for range set.runners - 1 {
 		w.others = append(w.others, w.launch())
 	}
 	return w
+}
+
+// front puts the witnesses, and what cuts the way, before an engine.
+func (w *faultWorld) front(engine *dockertest.Engine) {
+	w.engine = engine
+	w.recorder = recordOrders(w.t, engine)
+	w.recorder.clock.possible = w.set.clock
+	w.proxy = dockertest.NewProxy(w.t, &dockertest.Engine{Host: w.recorder.Host})
+	w.events = followEvents(w.t, engine)
 }
 
 func (w *faultWorld) policy() string {
@@ -147,8 +163,8 @@ func (w *faultWorld) watched() {
 	w.isUp(w.target)
 }
 
-// post reports a silent ticker of a service and waits for the answer.
-func (w *faultWorld) post(service string) reply {
+// report tells of a silent ticker of a service and waits for the answer.
+func (w *faultWorld) report(service string) reply {
 	w.t.Helper()
 	w.happens()
 	r := w.notify(ticker(service))
@@ -196,12 +212,12 @@ func (w *faultWorld) revive() {
 func (w *faultWorld) restartEngine() {
 	w.t.Helper()
 	stopped := make(chan struct{})
-	go func() { defer close(stopped); w.engine.Stop() }()
+	go func() { defer close(stopped); w.dockerd.Stop() }()
 	time.Sleep(50 * time.Millisecond)
 	w.proxy.Refuse(true)
 	<-stopped
 	w.proxy.CutAll()
-	w.engine.Start()
+	w.dockerd.Start()
 	w.proxy.Refuse(false)
 }
 
@@ -210,6 +226,27 @@ func (w *faultWorld) alerts() []map[string]any {
 	w.t.Helper()
 	all := allAlerts(w.t, w.runningService)
 	slices.Reverse(all)
+	return slices.DeleteFunc(all, func(a map[string]any) bool { return w.set.ourselves && a["serviceName"] != w.target.Name })
+}
+
+// messages are what the group was shown.
+func (w *faultWorld) messages() []string {
+	if w.set.ourselves {
+		return saidOf(w.robots, "ops", w.target.Name) // the machine's engine has containers of other tests
+	}
+	var all []string
+	for _, m := range w.robots.Messages(w.robots.Key("ops")) {
+		all = append(all, m.Content)
+	}
+	return all
+}
+
+// ours are the containers of this world, by id, with their latest names.
+func (w *faultWorld) containers() map[string]string {
+	all := w.events.containers()
+	if w.set.ourselves {
+		return map[string]string{w.target.ID: w.target.Name}
+	}
 	return all
 }
 

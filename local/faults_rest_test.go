@@ -1,3 +1,0 @@
-package main
-
-var identityFaults, engineFaults, killFaults, guardFaults, neighbourFaults []fault
