@@ -45,6 +45,9 @@ func (s *containerStep) found(f ContainerFinding) {
 		s.recallOf(&past, f)
 	}
 	first := !s.Known
+	if first {
+		s.orderedBefore(f)
+	}
 	s.ID, s.Known, s.Present, s.Gone = c.ID, true, true, ""
 	up := c.Running && !c.Restarting
 	switch {
@@ -105,6 +108,25 @@ func (s *containerStep) recallOf(past *containerPast, f ContainerFinding) {
 		case ContainerStarted:
 			s.pastFall(past)
 			past.last, past.ordered = nil, false
+			s.OrderAt, s.SignalAt = time.Time{}, time.Time{}
+		}
+	}
+}
+
+// orderedBefore: at the first look of all, what was before is nobody's concern,
+// except for an order whose end is still to come.
+func (s *containerStep) orderedBefore(f ContainerFinding) {
+	now := s.now
+	for _, ev := range f.Past {
+		if ev.ID != f.Container.ID {
+			continue
+		}
+		switch ev.Action {
+		case ContainerKilled:
+			s.now = s.ours(ev.At, f)
+			s.signalled(ev)
+			s.now = now
+		case ContainerDied, ContainerStarted:
 			s.OrderAt, s.SignalAt = time.Time{}, time.Time{}
 		}
 	}
