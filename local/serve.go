@@ -112,7 +112,10 @@ func (s *service) assemble(ctx context.Context) error {
 	}
 	client := wecom.New(wecom.Options{AllowedHosts: s.cfg.AllowedHosts, Proxy: s.cfg.HTTPSProxy})
 	words := s.delivery(policy, client)
-	remedies := remedy.New(s.db, engine, engine, remedy.Options{Owner: s.owner, Policy: policy.policy, Log: s.log, Poll: s.db.poll})
+	remedies := remedy.New(s.db, engine, remedy.Options{
+		Owner: s.owner, Policy: policy.policy, Log: s.log, Poll: s.db.poll,
+		Stopped: func(container string) bool { return s.watches.containers.Stopped(container) },
+	})
 	wakes.words, wakes.remedies = words.Wake, remedies.Wake
 	s.watches = newWatches(s, engine)
 	s.loops = newLoops(s.log, append(s.watches.loops(),

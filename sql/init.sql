@@ -173,7 +173,8 @@ CREATE TABLE IF NOT EXISTS `alert_remediations` (
   PRIMARY KEY (`id`),
   UNIQUE KEY `uk_remediation_active` (`active_key`),
   KEY `ix_remediation_alert` (`alert_id`),
-  KEY `ix_remediation_container` (`container`, `requested_us`)
+  KEY `ix_remediation_container` (`container`, `requested_us`),
+  KEY `ix_remediation_ordered` (`ordered_us`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- 每个告警的决定及原因 (what was decided on each alert, and why)
@@ -390,5 +391,5 @@ INSERT INTO `alert_schema_version` (`version_id`, `is_applied`)
 SELECT 3, 1 FROM DUAL
 WHERE NOT EXISTS (SELECT 1 FROM `alert_schema_version` AS `v` WHERE `v`.`version_id` = 3)
   AND EXISTS (SELECT 1 FROM `alert_schema_version` AS `w` WHERE `w`.`version_id` = 2 AND `w`.`is_applied` = 1)
-  AND EXISTS (SELECT 1 FROM `information_schema`.`columns` AS `c`
-              WHERE `c`.`table_schema` = DATABASE() AND `c`.`table_name` = 'alert_remediations' AND `c`.`column_name` = 'host');
+  AND EXISTS (SELECT 1 FROM `information_schema`.`statistics` AS `s`
+              WHERE `s`.`table_schema` = DATABASE() AND `s`.`table_name` = 'alert_remediations' AND `s`.`index_name` = 'ix_remediation_ordered');

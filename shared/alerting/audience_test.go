@@ -118,7 +118,7 @@ func TestATypoIsOnRecordWithEveryDecisionThatTells(t *testing.T) {
 	resolved, err := Resolve(*alert, "li", p, fourGroups(), noon)
 	require.NoError(t, err)
 	settled := Settle(*alert, Remediation{Action: Restart, Container: service, Status: Failed, Reason: Reason{Code: "engine_error", Detail: "x"}}, p, fourGroups(), noon)
-	broken := Recheck(State{Alert: alert, Ledger: Ledger{Restarts: []time.Time{noon, noon, noon}}}, p, fourGroups(), noon)
+	broken := Recheck(State{Alert: alert, Ledger: restarted(0, 0, 0)}, p, fourGroups(), noon)
 	for _, change := range []Change{over, resolved, settled, broken} {
 		require.Len(t, change.Notifications, 1, change.Decision.What)
 		assert.Equal(t, "运维群", change.Notifications[0].GroupName)

@@ -287,5 +287,5 @@ func (s *containerStep) foundHealth(c *Container) {
 	if c.Health == Unhealthy && s.open(ContainerUnhealthy) {
 		return // told already
 	}
-	s.health(c.Health, c.HealthSays)
+	s.health(c.Health, c.HealthSays())
 }

@@ -96,7 +96,7 @@ func (s *containerStep) hear(ev ContainerEvent, seen ContainerSight) {
 	case ContainerHealth:
 		says := ""
 		if seen.Container != nil && seen.Container.ID == ev.ID {
-			says = seen.Container.HealthSays
+			says = seen.Container.HealthSays()
 		}
 		s.health(ev.Health, says)
 	case ContainerDestroyed:
@@ -106,8 +106,11 @@ func (s *containerStep) hear(ev ContainerEvent, seen ContainerSight) {
 	}
 }
 
+// MeansEnd tells whether a signal is meant to end a program.
+func MeansEnd(signal int) bool { return !slices.Contains(noOrders, signal) }
+
 func (s *containerStep) signalled(ev ContainerEvent) {
-	if slices.Contains(noOrders, ev.Signal) {
+	if !MeansEnd(ev.Signal) {
 		s.SignalAt = s.now
 		return
 	}

@@ -111,7 +111,7 @@ func (s *containerStage) happens(name, value string) ContainerEvent {
 		ev.Signal = number
 	case "sick", "well":
 		ev.Action, ev.Health = ContainerHealth, map[string]Health{"sick": Unhealthy, "well": Healthy}[name]
-		s.c.Health, s.c.HealthSays = ev.Health, "probe says "+name
+		s.c.Health, s.c.Probes = ev.Health, []Probe{{Output: "probe says " + name}}
 	case "rename":
 		ev.OldName, ev.Name = service, value
 		s.c = nil

@@ -193,7 +193,9 @@ var signalNames = map[int]string{
 // LogTail makes the last lines of a log fit to be shown to people, without the
 // empty ones: credentials first, so that no cut can leave half of one, and in
 // all lines together, since a key goes over many.
-func LogTail(lines []string) []string {
+func LogTail(lines []string) []string { return maskedLines(lines, maxTail) }
+
+func maskedLines(lines []string, most int) []string {
 	var text strings.Builder
 	for _, line := range lines {
 		text.WriteString(clipBytes(line, maxTailRead) + "\n")
@@ -204,7 +206,7 @@ func LogTail(lines []string) []string {
 			shown = append(shown, clip(line, maxTailLine))
 		}
 	}
-	return shown[max(len(shown)-maxTail, 0):]
+	return shown[max(len(shown)-most, 0):]
 }
 
 // metadata is the same for programs.

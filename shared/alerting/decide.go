@@ -11,6 +11,9 @@ import (
 type State struct {
 	Alert  *Alert // the open one, or nil
 	Ledger Ledger // of the container that the alert's remediation would touch
+	// Symptom is what our own watches say of what the alert is about.
+	Symptom  Symptom
+	Silenced Reason // why a silence holds the healing; zero: none does
 }
 
 // Change is what a decision writes, all of it in one transaction. What is nil
@@ -74,7 +77,7 @@ func Decide(s State, ev Event, p *Policy, groups []Group, now time.Time) (Change
 	}
 
 	audience, unusable := p.Audience(groups, ev.Type)
-	remedy, skipped := c.decideRemedy(s.Ledger, p, p.Target(ev.Type, ev.Service), now)
+	remedy, skipped := c.decideRemedy(s, p, now)
 	word := c.decideWord(audience, p, ev, now)
 	if skipped && remedy.Code == "budget" && word.Code != "told" {
 		c.owe(audience, Outcome, now) // the breaker opened: a person is asked
@@ -170,64 +173,52 @@ func (a *Alert) wordWait(p *Policy, now time.Time) time.Time {
 	}
 }
 
-// decideRemedy requests the rule's action, or says why not. skipped is true
-// when a new refusal was recorded.
-func (c *Change) decideRemedy(ledger Ledger, p *Policy, target string, now time.Time) (why Reason, skipped bool) {
-	rule := p.Rule(c.Alert.Type)
+// decideRemedy requests the next step of the rule's ladder, or says why not.
+// skipped is true when a new refusal was recorded.
+func (c *Change) decideRemedy(s State, p *Policy, now time.Time) (why Reason, skipped bool) {
+	a := c.Alert
+	rule, target := p.Rule(a.Type), p.Target(a.Type, a.Service)
 	if rule.Action == NoAction {
 		return Reason{}, false
 	}
-	why = refusal(ledger, p, rule, target, false, now)
-	c.Alert.RecheckAt = time.Time{}
-	if why.Code == "cooldown" {
-		c.Alert.RecheckAt = why.Until
-	}
-	if !why.IsZero() && c.Alert.Trail.remedyCode() == why.Code {
+	rung := s.Ledger.rung(a, rule, c.Disproved)
+	action := rule.Step(rung)
+	why = p.Guard(Ask{Type: a.Type, Severity: a.Severity, Action: action, Rung: rung, Container: target, Ledger: s.Ledger, Silenced: s.Silenced, Now: now})
+	a.RecheckAt = why.recheck()
+	if !why.IsZero() && a.Trail.remedyCode() == why.Code {
 		return why, false // said before: the trail counts it
 	}
-	c.Remediation = newRemediation(c.Alert, rule.Action, target, now)
+	if action == NoAction {
+		action = rule.Action
+	}
+	c.Remediation = newRemediation(a, action, rung, target, now)
 	if why.IsZero() {
 		return Reason{Code: "requested", Detail: target}, false
 	}
-	c.Remediation.skip(why, now)
+	c.Remediation.Skip(why, now)
 	return why, true
 }
 
-// refusal is why an action may not be requested, or the zero reason.
-func refusal(ledger Ledger, p *Policy, rule Rule, target string, manual bool, now time.Time) Reason {
-	switch {
-	case p.Mode == Off && !manual:
-		return Reason{Code: "mode_off"}
-	case !containerName.MatchString(target):
-		return Reason{Code: "bad_target"}
-	case !p.Lists(target):
-		return Reason{Code: "not_allowed", Detail: target}
+// recheck is when a refused action is decided again; zero: with the next event.
+// A breaker that closes by itself, and a remediation that ends, ask for none.
+func (r Reason) recheck() time.Time {
+	if r.Code == "budget" || r.Code == "under_way" {
+		return time.Time{}
 	}
-	return ledger.Hold(target, rule.Guard, manual, now)
+	return r.Until
 }
 
-func newRemediation(a *Alert, action Action, target string, now time.Time) *Remediation {
+func newRemediation(a *Alert, action Action, rung int, target string, now time.Time) *Remediation {
 	return &Remediation{
-		AlertID: a.ID, Fingerprint: a.Fingerprint, Action: action, Container: target,
+		AlertID: a.ID, Fingerprint: a.Fingerprint, Action: action, Rung: rung, Container: target,
 		Status: Requested, Reason: Reason{Code: "policy_ladder"}, RequestedAt: now, NextAt: now,
 	}
 }
 
-func (r *Remediation) skip(why Reason, now time.Time) {
+// Skip is the remediation, refused.
+func (r *Remediation) Skip(why Reason, now time.Time) {
 	r.Status, r.Reason, r.EndedAt, r.NextAt = Skipped, why, now, time.Time{}
-}
-
-// disprovedBy tells whether an event of this fingerprint shows that the last
-// remediation had not helped after all.
-func (l Ledger) disprovedBy(fingerprint string, rule Rule, now time.Time) *Remediation {
-	last := l.Last
-	if last == nil || last.Status != Succeeded || last.Fingerprint != fingerprint || now.Sub(last.EndedAt) >= rule.Symptom {
-		return nil
-	}
-	failed := *last
-	failed.Status = Failed
-	failed.Reason = Reason{Code: "symptom_returned", Detail: English.Duration(now.Sub(last.EndedAt))}
-	return &failed
+	r.OrderedAt, r.CallLimit = time.Time{}, time.Time{} // whatever was intended, nothing was ordered
 }
 
 // owe adds a word for each group of the audience.
@@ -300,9 +291,8 @@ func names(groups []Group) string {
 	return strings.Join(all, ", ")
 }
 
-// Recheck decides a refused remediation again when its cooldown has ended. The
-// symptom counts as still there while its last event is younger than
-// Rule.Symptom.
+// Recheck decides a refused remediation again when what refused it has ended,
+// and takes the next step after one that failed, if the symptom is still there.
 func Recheck(s State, p *Policy, groups []Group, now time.Time) Change {
 	alert := *s.Alert
 	c := Change{Alert: &alert}
@@ -310,12 +300,11 @@ func Recheck(s State, p *Policy, groups []Group, now time.Time) Change {
 	if !alert.Active() {
 		return c
 	}
-	rule := p.Rule(alert.Type)
-	if now.Sub(alert.LastSeenAt) >= rule.Symptom {
+	if !s.symptomStays(p.Rule(alert.Type), now) {
 		c.Decision = c.Alert.append(Decision{What: WhatRecheck, Remedy: Reason{Code: "symptom_gone"}}, now)
 		return c
 	}
-	why, skipped := c.decideRemedy(s.Ledger, p, p.Target(alert.Type, alert.Service), now)
+	why, skipped := c.decideRemedy(s, p, now)
 	d := Decision{What: WhatRecheck, Remedy: why}
 	if audience, unusable := p.Audience(groups, alert.Type); skipped && why.Code == "budget" && len(audience) > 0 {
 		c.owe(audience, Outcome, now) // the breaker opened: a person is asked
@@ -323,6 +312,15 @@ func Recheck(s State, p *Policy, groups []Group, now time.Time) Change {
 	}
 	c.Decision = c.Alert.append(d, now)
 	return c
+}
+
+// symptomStays tells whether there is reason to believe that what an alert is
+// about is not over: a watch of ours says so, or our last action for it failed,
+// or its last event is young.
+func (s *State) symptomStays(rule Rule, now time.Time) bool {
+	last := s.Ledger.Last
+	failed := last != nil && last.Status == Failed && last.AlertID == s.Alert.ID
+	return s.Symptom == SymptomStays || failed || now.Sub(s.Alert.LastSeenAt) < rule.Symptom
 }
 
 // Label is the value of one metadata key, as text; empty when it is not there.
@@ -338,6 +336,6 @@ func (ev *Event) Label(key string) string {
 
 // Describe names a remediation as people do.
 func (r *Remediation) Describe(lang Language) string {
-	action := map[Action][2]string{Restart: {"重启容器", "restart container"}, Start: {"启动容器", "start container"}}[r.Action]
+	action := map[Action][2]string{Restart: {"重启容器", "restart container"}, Start: {"启动容器", "start container"}, Stop: {"停止容器", "stop container"}}[r.Action]
 	return fmt.Sprintf("%s %s", lang.Pick(action[0], action[1]), r.Container)
 }

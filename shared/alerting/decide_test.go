@@ -65,12 +65,7 @@ func TestAnEventOpensAnAlertTellsAndActs(t *testing.T) {
 }
 
 func TestEveryCombinationOfWordAndRemedy(t *testing.T) {
-	restarts := func(ago ...time.Duration) (l Ledger) {
-		for _, d := range ago {
-			l.Restarts = append(l.Restarts, noon.Add(-d))
-		}
-		return l
-	}
+	restarts := restarted
 	words := map[string]struct {
 		alert  func(*Alert)
 		policy func(*Policy)
@@ -152,7 +147,7 @@ func requireReceipt(t *testing.T, r Receipt, c Change, word, remedy string) {
 
 func TestARefusalIsRecordedOnceWhateverComesBetween(t *testing.T) {
 	p := testPolicy()
-	ledger := Ledger{Restarts: []time.Time{noon.Add(-50 * time.Minute), noon.Add(-30 * time.Minute), noon.Add(-10 * time.Minute)}}
+	ledger := restarted(50*time.Minute, 30*time.Minute, 10*time.Minute)
 	first, _ := Decide(State{Alert: opened(p, time.Minute), Ledger: ledger}, event(), p, nil, noon)
 	require.NotNil(t, first.Remediation)
 	require.Len(t, first.Notifications, 1)
@@ -245,7 +240,7 @@ func TestTheEndIsToldToWhoHeardOfTheBeginning(t *testing.T) {
 
 func TestRecheck(t *testing.T) {
 	p := testPolicy()
-	three := Ledger{Restarts: []time.Time{noon.Add(-50 * time.Minute), noon.Add(-30 * time.Minute), noon.Add(-10 * time.Minute)}}
+	three := restarted(50*time.Minute, 30*time.Minute, 10*time.Minute)
 	for name, c := range map[string]struct {
 		alert  *Alert
 		ledger Ledger
@@ -254,7 +249,7 @@ func TestRecheck(t *testing.T) {
 	}{
 		"the symptom is there":      {opened(p, 4*time.Minute), Ledger{}, "requested", 0},
 		"the symptom is gone":       {opened(p, 5*time.Minute), Ledger{}, "symptom_gone", 0},
-		"another restart came":      {opened(p, time.Minute), Ledger{Restarts: []time.Time{noon.Add(-time.Minute)}}, "cooldown", 0},
+		"another restart came":      {opened(p, time.Minute), restarted(time.Minute), "cooldown", 0},
 		"the budget is used up now": {opened(p, time.Minute), three, "budget", 1},
 		"the alert is over":         {opened(p, time.Minute, func(a *Alert) { a.finish(noon) }), Ledger{}, "", 0},
 	} {
@@ -312,7 +307,7 @@ func TestPeople(t *testing.T) {
 	nothing, err := Resolve(*over.Alert, "li", p, nil, noon)
 	require.NoError(t, err)
 	assert.Equal(t, Change{}, nothing)
-	again, err := Handle(State{Alert: over.Alert, Ledger: Ledger{Restarts: []time.Time{noon, noon, noon}}}, "li", p, noon)
+	again, err := Handle(State{Alert: over.Alert, Ledger: restarted(0, 0, 0)}, "li", p, noon)
 	require.NoError(t, err, "a person overrides cooldown and budget")
 	assert.Equal(t, "li", again.Remediation.RequestedBy)
 }

@@ -2,7 +2,6 @@ package alerting
 
 import (
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
@@ -10,239 +9,197 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestHold(t *testing.T) {
-	g := Guard{Cooldown: 5 * time.Minute, Budget: 3, Per: time.Hour}
-	ago := func(ds ...time.Duration) (l Ledger) {
-		for _, d := range ds {
-			l.Restarts = append(l.Restarts, noon.Add(-d))
-		}
-		return l
+// restarted is a ledger of restarts by the policy, so long ago, for alert 7.
+func restarted(ago ...time.Duration) (l Ledger) {
+	for i, d := range ago {
+		l.Enter(&Remediation{
+			ID: int64(i + 1), AlertID: 7, Fingerprint: Fingerprint(TickerSyncTimeout, service), Action: Restart, Container: service,
+			Status: Failed, Rung: i, OrderedAt: noon.Add(-d), EndedAt: noon.Add(-d),
+		})
 	}
+	return l
+}
+
+// tried is a ledger of one request that the engine's facts forbade.
+func tried(ago time.Duration, why Reason) (l Ledger) {
+	l.Enter(&Remediation{ID: 1, Container: service, Status: Skipped, Reason: why, EndedAt: noon.Add(-ago)})
+	return l
+}
+
+func active(r Remediation) (l Ledger) {
+	r.Status = Requested
+	l.Enter(&r)
+	return l
+}
+
+func rearmed(l Ledger, ago time.Duration) Ledger {
+	l.Rearmed = noon.Add(-ago)
+	return l
+}
+
+func TestBudgetAndCooldown(t *testing.T) {
+	g := Guard{Cooldown: 5 * time.Minute, Budget: 3, Per: time.Hour}
+	slower := g
+	slower.Backoff = 2
+	refused := Reason{Code: "not_running"}
 	for name, c := range map[string]struct {
 		ledger Ledger
 		guard  Guard
-		manual bool
+		by     string
 		code   string
 		until  time.Duration
 	}{
-		"nothing happened":                       {ago(), g, false, "", 0},
-		"one is under way":                       {Ledger{Active: &Remediation{RequestedAt: noon.Add(-time.Minute)}}, g, false, "under_way", 4 * time.Minute},
-		"one is under way, ordered later":        {Ledger{Active: &Remediation{RequestedAt: noon.Add(-time.Minute), OrderedAt: noon}}, g, false, "under_way", 5 * time.Minute},
-		"one is under way and a person asks":     {Ledger{Active: &Remediation{RequestedAt: noon}}, g, true, "under_way", 0},
-		"within the cooldown":                    {ago(5*time.Minute - 1), g, false, "cooldown", 1},
-		"when the cooldown ends":                 {ago(5 * time.Minute), g, false, "", 0},
-		"within the cooldown a person may":       {ago(time.Minute), g, true, "", 0},
-		"what was tried cools down too":          {Ledger{Tried: noon.Add(-time.Minute)}, g, false, "cooldown", 4 * time.Minute},
-		"the later of tried and restarted":       {Ledger{Tried: noon.Add(-4 * time.Minute), Restarts: []time.Time{noon.Add(-time.Minute)}}, g, false, "cooldown", 4 * time.Minute},
-		"two of three":                           {ago(50*time.Minute, 20*time.Minute), g, false, "", 0},
-		"three of three":                         {ago(50*time.Minute, 20*time.Minute, 10*time.Minute), g, false, "budget", 10 * time.Minute},
-		"four, from people":                      {ago(50*time.Minute, 40*time.Minute, 20*time.Minute, 10*time.Minute), g, false, "budget", 20 * time.Minute},
-		"the budget comes before the cooldown":   {ago(50*time.Minute, 20*time.Minute, time.Minute), g, false, "budget", 10 * time.Minute},
-		"the oldest just left":                   {ago(time.Hour, 20*time.Minute, 10*time.Minute), g, false, "", 0},
-		"beyond the budget a person may":         {ago(3, 2, 1), g, true, "", 0},
-		"a cooldown longer than the budget's":    {ago(2 * time.Hour), Guard{Cooldown: 3 * time.Hour, Budget: 1, Per: time.Hour}, false, "cooldown", time.Hour},
-		"no budget at all":                       {ago(), Guard{}, false, "budget", 0},
-		"no budget at all, and one in the past":  {ago(0), Guard{Per: time.Hour}, false, "budget", 0},
-		"no budget at all is no person's matter": {ago(), Guard{}, true, "", 0},
+		"nothing happened":                       {restarted(), g, "", "", 0},
+		"one is under way":                       {active(Remediation{RequestedAt: noon.Add(-time.Minute)}), g, "", "under_way", 4 * time.Minute},
+		"one is under way, ordered later":        {active(Remediation{RequestedAt: noon.Add(-time.Minute), OrderedAt: noon}), g, "", "under_way", 5 * time.Minute},
+		"one is under way and a person asks":     {active(Remediation{RequestedAt: noon}), g, "li", "under_way", 0},
+		"within the cooldown":                    {restarted(5*time.Minute - 1), g, "", "cooldown", 1},
+		"when the cooldown ends":                 {restarted(5 * time.Minute), g, "", "", 0},
+		"within the cooldown a person may":       {restarted(time.Minute), g, "li", "", 0},
+		"re-armed, there is no cooldown":         {rearmed(restarted(time.Minute), time.Second), g, "", "", 0},
+		"what was tried cools down too":          {tried(time.Minute, refused), g, "", "cooldown", 4 * time.Minute},
+		"what ends by itself, until it does":     {tried(time.Second, Reason{Code: "starting", Until: noon.Add(9 * time.Second)}), g, "", "starting", 9 * time.Second},
+		"what has ended by itself":               {tried(time.Minute, Reason{Code: "starting", Until: noon}), g, "", "", 0},
+		"two of three":                           {restarted(50*time.Minute, 20*time.Minute), g, "", "", 0},
+		"three of three":                         {restarted(50*time.Minute, 20*time.Minute, 10*time.Minute), g, "", "budget", 10 * time.Minute},
+		"three of three, and re-armed since":     {rearmed(restarted(50*time.Minute, 20*time.Minute, 10*time.Minute), time.Minute), g, "", "", 0},
+		"re-armed, and three since":              {rearmed(restarted(50*time.Minute, 20*time.Minute, 10*time.Minute), 51*time.Minute), g, "", "budget", 10 * time.Minute},
+		"four, from people":                      {restarted(50*time.Minute, 40*time.Minute, 20*time.Minute, 10*time.Minute), g, "", "budget", 20 * time.Minute},
+		"the budget comes before the cooldown":   {restarted(50*time.Minute, 20*time.Minute, time.Minute), g, "", "budget", 10 * time.Minute},
+		"the oldest just left":                   {restarted(time.Hour, 20*time.Minute, 10*time.Minute), g, "", "", 0},
+		"beyond the budget a person may":         {restarted(3, 2, 1), g, "li", "", 0},
+		"a cooldown longer than the budget's":    {restarted(2 * time.Hour), Guard{Cooldown: 3 * time.Hour, Budget: 1, Per: time.Hour}, "", "cooldown", time.Hour},
+		"the first wait of a back-off":           {restarted(4 * time.Minute), slower, "", "cooldown", time.Minute},
+		"the second is twice as long":            {restarted(20*time.Minute, 6*time.Minute), slower, "", "cooldown", 4 * time.Minute},
+		"after a quiet hour it is short again":   {restarted(70*time.Minute, 6*time.Minute), slower, "", "", 0},
+		"no budget at all":                       {restarted(), Guard{}, "", "budget", 0},
+		"no budget at all, and one in the past":  {restarted(0), Guard{Per: time.Hour}, "", "budget", 0},
+		"no budget at all is no person's matter": {restarted(), Guard{}, "li", "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			why := c.ledger.Hold(service, c.guard, c.manual, noon)
+			p := testPolicy(func(p *Policy) {
+				rule := p.Rules[TickerSyncTimeout]
+				rule.Guard = c.guard
+				p.Rules[TickerSyncTimeout] = rule
+			})
+			why := p.Guard(Ask{Type: TickerSyncTimeout, Action: Restart, Container: service, By: c.by, Ledger: c.ledger, Now: noon})
 			require.Equal(t, c.code, why.Code)
 			if c.until != 0 {
 				assert.Equal(t, noon.Add(c.until), why.Until)
 			}
-			if c.manual {
+			if c.by != "" {
 				assert.Zero(t, why.Until, "no cooldown holds a person, and when the other one ends is not known")
 			}
 		})
 	}
 }
 
-// TestHoldKeepsTheBudget: whoever obeys Hold never restarts more often than the
-// guard says.
-func TestHoldKeepsTheBudget(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 1))
-	g := Guard{Cooldown: 5 * time.Minute, Budget: 3, Per: time.Hour}
-	var l Ledger
-	for now := noon; now.Before(noon.Add(48 * time.Hour)); now = now.Add(time.Duration(random.IntN(120)) * time.Second) {
-		if l.Hold(service, g, false, now).IsZero() {
-			l.Restarts = append(l.Restarts, now)
-		}
-	}
-	require.Greater(t, len(l.Restarts), 100)
-	for i := 1; i < len(l.Restarts); i++ {
-		require.GreaterOrEqual(t, l.Restarts[i].Sub(l.Restarts[i-1]), g.Cooldown)
-		if i >= g.Budget {
-			require.GreaterOrEqual(t, l.Restarts[i].Sub(l.Restarts[i-g.Budget]), g.Per)
-		}
-	}
-}
-
-func TestGuard(t *testing.T) {
-	good := Container{Name: service, Running: true}
-	for name, c := range map[string]struct {
-		mode      Mode
-		action    Action
-		by        string
-		container func(*Container)
-		code      string
-	}{
-		"may":                             {Auto, Restart, "", func(*Container) {}, ""},
-		"ourselves, whatever the list":    {Auto, Restart, "li", func(c *Container) { c.Self, c.Labelled = true, true }, "ourselves"},
-		"another name than the list's":    {Auto, Restart, "", func(c *Container) { c.Name = "prefix" }, "not_allowed"},
-		"admitted by its label":           {Auto, Restart, "", func(c *Container) { c.Name, c.Labelled = "other", true }, ""},
-		"stopped, by policy":              {Auto, Restart, "", func(c *Container) { c.Running = false }, "not_running"},
-		"stopped, by a person":            {Auto, Restart, "li", func(c *Container) { c.Running = false }, ""},
-		"stopped, to be started":          {Auto, Start, "", func(c *Container) { c.Running = false }, ""},
-		"dry-run":                         {DryRun, Restart, "", func(*Container) {}, "dry_run"},
-		"dry-run holds for a person, too": {DryRun, Restart, "li", func(*Container) {}, "dry_run"},
-		"off":                             {Off, Restart, "", func(*Container) {}, "mode_off"},
-		"off, by a person":                {Off, Restart, "li", func(*Container) {}, ""},
-	} {
-		container := good
-		c.container(&container)
-		p := testPolicy(func(p *Policy) { p.Mode = c.mode })
-		assert.Equal(t, c.code, p.Guard(Remediation{Container: service, Action: c.action, RequestedBy: c.by}, &container).Code, name)
-	}
-	assert.Equal(t, "no_container", testPolicy().Guard(Remediation{Container: service}, nil).Code)
-}
-
-func TestReconcile(t *testing.T) {
-	started := noon.Add(-time.Hour)
-	intent := Remediation{Container: service, ContainerID: "c1", StartedBefore: started, CallLimit: noon.Add(time.Minute)}
-	same := Container{ID: "c1", StartedAt: started}
-	for name, c := range map[string]struct {
-		evidence Evidence
-		checks   int
-		now      time.Time
-		do       Doing
-		code     string
-	}{
-		"the container is gone":                       {Evidence{}, 0, noon, StepEnd, "no_container"},
-		"it was recreated":                            {Evidence{Container: &Container{ID: "c2"}, SameBoot: true}, 0, noon, StepEnd, "container_changed"},
-		"it started since":                            {Evidence{Container: &Container{ID: "c1", StartedAt: noon}, SameBoot: true}, 0, noon, StepVerify, ""},
-		"it started since, on a clock set back":       {Evidence{Container: &Container{ID: "c1", StartedAt: started.Add(-time.Hour)}, SameBoot: true}, 0, noon, StepVerify, ""},
-		"it started since, and the engine, too":       {Evidence{Container: &Container{ID: "c1", StartedAt: noon}}, 0, noon, StepVerify, ""},
-		"the engine restarted":                        {Evidence{Container: &same}, 5, noon, StepEnd, "engine_restarted"},
-		"killed, in progress":                         {Evidence{Container: &same, SameBoot: true, Killed: true}, 5, noon, StepWait, ""},
-		"killed, and the call's time is over":         {Evidence{Container: &same, SameBoot: true, Killed: true}, 0, noon.Add(2 * time.Minute), StepEnd, "call_timeout"},
-		"untouched at first sight":                    {Evidence{Container: &same, SameBoot: true}, 0, noon, StepWait, ""},
-		"untouched at the second":                     {Evidence{Container: &same, SameBoot: true}, 1, noon, StepIssue, ""},
-		"untouched, and the call's time is over, too": {Evidence{Container: &same, SameBoot: true}, 0, noon.Add(time.Hour), StepWait, ""},
-	} {
-		r := intent
-		r.Checks = c.checks
-		step := r.Reconcile(c.evidence, c.now)
-		assert.Equal(t, c.do, step.Do, name)
-		assert.Equal(t, c.code, step.Reason.Code, name)
-		if c.do == StepEnd {
-			assert.Equal(t, UnknownOutcome, step.Status, "what cannot be told is UNKNOWN: "+name)
-		}
-		if c.do == StepWait {
-			assert.True(t, step.Next.After(c.now), name)
-		}
-	}
-}
-
-func TestAssess(t *testing.T) {
-	r := Remediation{Container: service, ContainerID: "c1", StartedAfter: noon}
-	v := Verify{Stable: 30 * time.Second, Healthy: 3 * time.Minute}
-	for name, c := range map[string]struct {
-		change func(*Container)
-		after  time.Duration
-		do     Doing
-		status RemediationStatus
-		code   string
-	}{
-		"not yet stable":            {func(*Container) {}, 29 * time.Second, StepWait, "", ""},
-		"stable":                    {func(*Container) {}, 30 * time.Second, StepEnd, Succeeded, "stable"},
-		"it ended":                  {func(c *Container) { c.Running = false }, time.Second, StepEnd, Failed, "not_stable"},
-		"it keeps restarting":       {func(c *Container) { c.Restarting = true }, time.Second, StepEnd, Failed, "not_stable"},
-		"it restarted again":        {func(c *Container) { c.StartedAt = noon.Add(time.Second) }, time.Minute, StepEnd, Failed, "not_stable"},
-		"it was recreated":          {func(c *Container) { c.ID = "c2" }, time.Minute, StepEnd, Failed, "container_changed"},
-		"healthy":                   {func(c *Container) { c.Health = Healthy }, time.Second, StepEnd, Succeeded, "healthy"},
-		"stable but still starting": {func(c *Container) { c.Health = Starting }, time.Minute, StepWait, "", ""},
-		"starting for too long":     {func(c *Container) { c.Health = Starting }, 3 * time.Minute, StepEnd, Failed, "unhealthy"},
-		"unhealthy":                 {func(c *Container) { c.Health = Unhealthy }, time.Minute, StepEnd, Failed, "unhealthy"},
-	} {
-		container := Container{ID: "c1", Running: true, StartedAt: noon, Health: NoHealth}
-		c.change(&container)
-		now := noon.Add(c.after)
-		step := r.Assess(&container, v, NoSymptom, 5*time.Minute, now)
-		assert.Equal(t, c.do, step.Do, name)
-		assert.Equal(t, c.status, step.Status, name)
-		assert.Equal(t, c.code, step.Reason.Code, name)
-		if c.do == StepWait {
-			assert.True(t, step.Next.After(now) && !step.Next.After(now.Add(time.Second)), name)
-		}
-	}
-	assert.Equal(t, Failed, r.Assess(nil, v, NoSymptom, 5*time.Minute, noon).Status)
-}
-
-// Promise 6: recovered means that the original symptom is gone.
-func TestARestartThatLeavesTheSymptomDidNotHelp(t *testing.T) {
-	r := Remediation{Container: service, ContainerID: "c1", StartedAfter: noon}
-	v := Verify{Stable: 30 * time.Second, Healthy: 3 * time.Minute}
-	up := &Container{ID: "c1", Running: true, StartedAt: noon, Health: NoHealth}
-	well, gone := *up, *up
-	well.Health, gone.Running = Healthy, false
-	for name, c := range map[string]struct {
-		container *Container
-		symptom   Symptom
-		after     time.Duration
-		do        Doing
-		status    RemediationStatus
-		code      string
-	}{
-		"stable, and the line is not back":     {up, SymptomStays, time.Minute, StepWait, "", ""},
-		"stable, and the line is back":         {up, NoSymptom, time.Minute, StepEnd, Succeeded, "stable"},
-		"healthy, and the line is not back":    {&well, SymptomStays, time.Minute, StepWait, "", ""},
-		"the line is back, and it ended":       {&gone, NoSymptom, time.Second, StepEnd, Failed, "not_stable"},
-		"it ended, and the line is not back":   {&gone, SymptomStays, time.Second, StepEnd, Failed, "not_stable"},
-		"the line is not back for too long":    {up, SymptomStays, 5 * time.Minute, StepEnd, Failed, "symptom_stays"},
-		"healthy, not back for too long":       {&well, SymptomStays, 5 * time.Minute, StepEnd, Failed, "symptom_stays"},
-		"the line is back before it is stable": {up, NoSymptom, 5 * time.Second, StepWait, "", ""},
-	} {
-		step := r.Assess(c.container, v, c.symptom, 5*time.Minute, noon.Add(c.after))
-		assert.Equal(t, c.do, step.Do, name)
-		assert.Equal(t, c.status, step.Status, name)
-		assert.Equal(t, c.code, step.Reason.Code, name)
-	}
-}
-
-func TestNextSlot(t *testing.T) {
-	var slots []time.Time
-	for i := range RobotBudget - 1 {
-		slots = append(slots, noon.Add(time.Duration(i+1)*time.Second))
-	}
-	assert.True(t, NextSlot(slots, noon).IsZero(), "19 are used")
-	slots = append(slots, noon)
-	assert.True(t, NextSlot(slots, noon).IsZero(), "the 20th is free by now")
-	slots = append(slots, noon.Add(time.Hour))
-	assert.Equal(t, noon.Add(time.Second), NextSlot(slots, noon), "when the first is")
-}
-
-// TestNoWindowSeesA21st: whoever asks NextSlot before each message, and frees
-// the slot SlotLife after the answer, however late that is, never sends more
-// than 20 within any 60 seconds, wherever the far end lets a window begin.
-func TestNoWindowSeesA21st(t *testing.T) {
-	for seed := range uint64(50) {
-		random := rand.New(rand.NewPCG(seed, 2))
-		var slots, arrivals []time.Time
-		for now := noon; now.Before(noon.Add(10 * time.Minute)); {
-			if at := NextSlot(slots, now); at.After(now) {
-				now = at
-				continue
+// Whoever obeys the guards never restarts more often than the policy says.
+func TestTheGuardsKeepTheBudget(t *testing.T) {
+	for _, backoff := range []float64{1, 1.5} {
+		random := rand.New(rand.NewPCG(1, 1))
+		p := testPolicy(func(p *Policy) {
+			rule := p.Rules[TickerSyncTimeout]
+			rule.Guard.Backoff = backoff
+			p.Rules[TickerSyncTimeout] = rule
+		})
+		g := p.Rule(TickerSyncTimeout).Guard
+		var l Ledger
+		for now := noon; now.Before(noon.Add(48 * time.Hour)); now = now.Add(time.Duration(random.IntN(120)) * time.Second) {
+			if p.Guard(Ask{Type: TickerSyncTimeout, Action: Restart, Container: service, Ledger: l, Now: now}).IsZero() {
+				l.Enter(&Remediation{Status: Failed, OrderedAt: now, EndedAt: now})
 			}
-			answer := now.Add(time.Duration(random.IntN(1+int(seed)*200)) * time.Millisecond)
-			arrivals = append(arrivals, now.Add(time.Duration(random.Float64()*float64(answer.Sub(now)))))
-			slots = append(slots, answer.Add(SlotLife))
-			now = answer.Add(time.Duration(random.IntN(300)) * time.Millisecond)
 		}
-		slices.SortFunc(arrivals, time.Time.Compare)
-		for i := RobotBudget; i < len(arrivals); i++ {
-			require.Greater(t, arrivals[i].Sub(arrivals[i-RobotBudget]), time.Minute, "seed %d", seed)
+		require.Greater(t, len(l.Past), 100)
+		for i := 1; i < len(l.Past); i++ {
+			require.GreaterOrEqual(t, l.Past[i].OrderedAt.Sub(l.Past[i-1].OrderedAt), g.Cooldown)
+			if i >= g.Budget {
+				require.GreaterOrEqual(t, l.Past[i].OrderedAt.Sub(l.Past[i-g.Budget].OrderedAt), g.Per)
+			}
 		}
-		require.Greater(t, len(arrivals), RobotBudget)
 	}
+}
+
+// What a dry run would have done holds the dry run back as the deed would have,
+// and nothing once the mode is auto.
+func TestADryRunCountsInADryRunOnly(t *testing.T) {
+	ledger := tried(time.Minute, Reason{Code: "dry_run"})
+	for mode, code := range map[Mode]string{DryRun: "cooldown", Auto: ""} {
+		p := testPolicy(func(p *Policy) { p.Mode = mode })
+		require.Equal(t, code, p.Guard(Ask{Type: TickerSyncTimeout, Action: Restart, Container: service, Ledger: ledger, Now: noon}).Code, mode)
+	}
+}
+
+func TestTheLadder(t *testing.T) {
+	ladder := []Action{Restart, Restart, Escalate}
+	p := testPolicy(func(p *Policy) {
+		rule := p.Rules[TickerSyncTimeout]
+		rule.Ladder, rule.Guard.Budget = ladder, 10
+		p.Rules[TickerSyncTimeout] = rule
+	})
+	fromPeople := restarted(30*time.Minute, 20*time.Minute)
+	for i := range fromPeople.Past {
+		fromPeople.Past[i].RequestedBy = "li"
+	}
+	other := restarted(30*time.Minute, 20*time.Minute)
+	for i := range other.Past {
+		other.Past[i].AlertID = 6
+	}
+	for name, c := range map[string]struct {
+		ledger Ledger
+		remedy string
+		rung   int
+	}{
+		"the first step":                  {Ledger{}, "requested", 0},
+		"the second":                      {restarted(30 * time.Minute), "requested", 1},
+		"people are asked":                {restarted(30*time.Minute, 20*time.Minute), "ladder_end", 2},
+		"a person's orders are no steps":  {fromPeople, "requested", 0},
+		"another incident's are not ours": {other, "requested", 0},
+	} {
+		change, _ := Decide(State{Alert: opened(p, time.Minute), Ledger: c.ledger}, event(), p, nil, noon)
+		require.Equal(t, c.remedy, change.Decision.Remedy.Code, name)
+		assert.Equal(t, c.rung, change.Remediation.Rung, name)
+	}
+	last := restarted(2 * time.Minute)
+	last.Last = &Remediation{ID: 1, Status: Succeeded, Rung: 1, Action: Restart, Fingerprint: Fingerprint(TickerSyncTimeout, service), EndedAt: noon.Add(-time.Minute)}
+	change, _ := Decide(State{Ledger: last}, event(), p, nil, noon)
+	require.NotNil(t, change.Disproved)
+	assert.Equal(t, "ladder_end", change.Decision.Remedy.Code, "a success that did not last was a step")
+}
+
+func TestAFailureClimbsWithoutAnotherEvent(t *testing.T) {
+	for name, c := range map[string]struct {
+		ladder []Action
+		rung   int
+		status RemediationStatus
+		by     string
+		again  bool
+	}{
+		"again and again":         {nil, 0, Failed, "", true},
+		"a step is left":          {[]Action{Restart, Stop}, 0, Failed, "", true},
+		"no step is left":         {[]Action{Restart, Stop}, 1, Failed, "", false},
+		"the next asks people":    {[]Action{Restart, Escalate}, 0, Failed, "", false},
+		"not known":               {nil, 0, UnknownOutcome, "", false},
+		"it helped":               {nil, 0, Succeeded, "", false},
+		"a person's own decision": {nil, 0, Failed, "li", false},
+	} {
+		p := testPolicy(func(p *Policy) {
+			rule := p.Rules[TickerSyncTimeout]
+			rule.Ladder = c.ladder
+			p.Rules[TickerSyncTimeout] = rule
+		})
+		ordered := noon.Add(-time.Minute)
+		change := Settle(*opened(p, time.Minute), Remediation{Status: c.status, Rung: c.rung, RequestedBy: c.by, OrderedAt: ordered}, p, nil, noon)
+		want := time.Time{}
+		if c.again {
+			want = ordered.Add(5 * time.Minute)
+		}
+		assert.Equal(t, want, change.Alert.RecheckAt, name)
+	}
+	p := testPolicy()
+	old := restarted(6 * time.Minute)
+	change := Recheck(State{Alert: opened(p, time.Hour), Ledger: old}, p, nil, noon)
+	assert.Equal(t, "requested", change.Decision.Remedy.Code, "that it failed is reason enough")
+	change = Recheck(State{Alert: opened(p, time.Hour), Symptom: SymptomStays}, p, nil, noon)
+	assert.Equal(t, "requested", change.Decision.Remedy.Code, "and so is a watch")
 }

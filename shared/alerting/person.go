@@ -42,11 +42,11 @@ func Handle(s State, by string, p *Policy, now time.Time) (Change, error) {
 		return Change{}, &RefusedError{Reason: Reason{Code: "no_action"}}
 	}
 	target := p.Target(a.Type, a.Service)
-	if why := refusal(s.Ledger, p, rule, target, true, now); !why.IsZero() {
+	if why := p.Guard(Ask{Type: a.Type, Severity: a.Severity, Action: rule.Manual, Container: target, By: by, Ledger: s.Ledger, Now: now}); !why.IsZero() {
 		return Change{}, &RefusedError{Reason: why}
 	}
 	c := Change{Alert: &a}
-	c.Remediation = newRemediation(&a, rule.Manual, target, now)
+	c.Remediation = newRemediation(&a, rule.Manual, 0, target, now)
 	c.Remediation.RequestedBy = by
 	c.Remediation.Reason = Reason{Code: "manual", Detail: by}
 	a.UpdatedAt = now
@@ -64,10 +64,11 @@ func Settle(a Alert, r Remediation, p *Policy, groups []Group, now time.Time) Ch
 		c.Decision = a.append(d, now)
 		return c
 	}
+	a.RecheckAt = p.next(&a, &r, now)
 	before, over := a.ActionTaken, !a.Active()
 	a.ActionTaken = clip(r.Describe(p.Language)+p.Language.Pick("：", ": ")+r.Verdict(p.Language, now), MaxActionTaken)
-	if r.Status == Succeeded && a.Active() {
-		a.finish(now)
+	if r.Status == Succeeded && r.Action != Stop && a.Active() {
+		a.finish(now) // what was stopped is not well
 	}
 	audience, unusable := p.Audience(groups, a.Type)
 	switch d.Note = joined(d.Note, unusable); {
@@ -87,6 +88,22 @@ func Settle(a Alert, r Remediation, p *Policy, groups []Group, now time.Time) Ch
 	return c
 }
 
+// next is when an alert whose remediation has ended is decided again: when what
+// refused it ends, or, after a failure, for the next step of the ladder, which
+// needs no further event. An unknown outcome is left to people.
+func (p *Policy) next(a *Alert, r *Remediation, now time.Time) time.Time {
+	rule := p.Rule(a.Type)
+	switch {
+	case !a.Active() || r.RequestedBy != "":
+		return a.RecheckAt
+	case r.Status == Skipped:
+		return r.Reason.recheck()
+	case r.Status == Failed && rule.Step(r.Rung+1) != NoAction:
+		return later(now, r.OrderedAt.Add(rule.Guard.Cooldown))
+	}
+	return time.Time{}
+}
+
 // MaxActionTaken is the width of the guide's action_taken column.
 const MaxActionTaken = 500
 
@@ -95,12 +112,18 @@ func (r *Remediation) Verdict(lang Language, now time.Time) string {
 	why := r.Reason.Text(lang, now)
 	switch r.Status {
 	case Succeeded:
+		if r.Action == Stop {
+			return lang.Pick("已停止，请处理："+why, "stopped, please act: "+why)
+		}
 		return lang.Pick("已恢复（"+why+"）", "recovered ("+why+")")
 	case Failed, UnknownOutcome:
 		return lang.Pick("未恢复，请处理："+why, "NOT recovered, please act: "+why)
 	case Skipped:
-		if r.Action == Start {
+		switch r.Action {
+		case Start:
 			return lang.Pick("未启动："+why, "not started: "+why)
+		case Stop:
+			return lang.Pick("未停止："+why, "not stopped: "+why)
 		}
 		return lang.Pick("未重启："+why, "not restarted: "+why)
 	case Requested:

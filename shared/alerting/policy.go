@@ -12,6 +12,9 @@ const (
 	NoAction Action = "none"
 	Restart  Action = "restart"
 	Start    Action = "start"
+	Stop     Action = "stop"
+	// Escalate is the step of a ladder that leaves it to people.
+	Escalate Action = "escalate"
 )
 
 // Mode says how far remediation may go.
@@ -43,6 +46,7 @@ type Policy struct {
 	ChangedWord time.Duration // the same, when the words changed
 	Rules       map[string]Rule
 	Default     Rule // for types without a rule
+	Brake       BrakeRule
 
 	Logs       []LogRule              // whose logs are watched
 	Heartbeats []HeartbeatDeclaration // that are expected, beside those that pings declare
@@ -50,15 +54,19 @@ type Policy struct {
 
 // Rule is the policy of one alert type.
 type Rule struct {
-	Action   Action        // by itself
-	Manual   Action        // when a person asks
-	Target   string        // the container to act on; empty: the one that the service name names
-	Labels   []string      // metadata keys that are part of the identity
-	Groups   []string      // names or numbers of the groups to tell; empty: those that want the type
-	Mentions []Mention     // whom messages mention
-	Guard    Guard         // when the action is held back
-	Verify   Verify        // what proves that it worked
-	Symptom  time.Duration // how long one event proves the symptom
+	Action   Action    // by itself, again and again; with a ladder its first step
+	Ladder   []Action  // one step for each remediation of an incident; empty: Action
+	Manual   Action    // when a person asks
+	Target   string    // the container to act on; empty: the one that the service name names
+	Labels   []string  // metadata keys that are part of the identity
+	Groups   []string  // names or numbers of the groups to tell; empty: those that want the type
+	Mentions []Mention // whom messages mention
+	Guard    Guard     // when the action is held back
+	// MinSeverity: events below it are told, and nothing is done; empty: all count.
+	MinSeverity Severity
+	Host        string        // the id or name of the engine, where several have a container of that name
+	Verify      Verify        // what proves that it worked
+	Symptom     time.Duration // how long one event proves the symptom
 }
 
 // Guard holds an action back.
@@ -66,13 +74,27 @@ type Guard struct {
 	Cooldown   time.Duration // after a restart of the container
 	Budget     int           // restarts of the container …
 	Per        time.Duration // … within this time
+	Backoff    float64       // by which the cooldown grows with each restart within Per; up to 1: it does not
+	StartGrace time.Duration // after a container was started again, by others
 	EngineWait time.Duration // how long a request waits for an unreachable engine
 }
 
 // Verify says what proves a recovery.
 type Verify struct {
 	Stable  time.Duration // without a health check: running this long
-	Healthy time.Duration // with one: healthy within this
+	Healthy time.Duration // with one: healthy within this …
+	Steady  time.Duration // … and running this long
+}
+
+// Step is what a ladder's step does; NoAction: people are asked.
+func (r Rule) Step(rung int) Action {
+	switch {
+	case len(r.Ladder) == 0:
+		return r.Action
+	case rung >= len(r.Ladder) || r.Ladder[rung] == Escalate:
+		return NoAction
+	}
+	return r.Ladder[rung]
 }
 
 // DefaultPolicy is DESIGN §3: what holds without any policy file.
@@ -80,7 +102,7 @@ func DefaultPolicy() Policy {
 	rule := Rule{
 		Action:  NoAction,
 		Manual:  NoAction,
-		Guard:   Guard{Cooldown: 5 * time.Minute, Budget: 3, Per: time.Hour, EngineWait: 2 * time.Minute},
+		Guard:   Guard{Cooldown: 5 * time.Minute, Budget: 3, Per: time.Hour, Backoff: 1, StartGrace: 30 * time.Second, EngineWait: 2 * time.Minute},
 		Verify:  Verify{Stable: 30 * time.Second, Healthy: 3 * time.Minute},
 		Symptom: 5 * time.Minute, // threshold 3 min + interval 60 s + 60 s
 	}
@@ -88,6 +110,10 @@ func DefaultPolicy() Policy {
 	ticker.Action, ticker.Manual = Restart, Restart
 	down.Manual = Start  // it does not run
 	ill.Manual = Restart // it does
+	unwell := ill
+	// Longer than a check of Docker's default takes to fail: three probes, 30 s
+	// apart, after 91 s.
+	unwell.Verify.Steady = 2 * time.Minute
 	return Policy{
 		Mode:        Auto,
 		Containers:  []string{"aifuturetrade-async-service"},
@@ -99,9 +125,10 @@ func DefaultPolicy() Policy {
 		Rules: map[string]Rule{
 			TickerSyncTimeout: ticker,
 			ContainerDown:     down, ContainerStopped: down, ContainerOOM: down,
-			ContainerUnhealthy: ill, ContainerRestarting: ill,
+			ContainerUnhealthy: unwell, ContainerRestarting: ill,
 		},
 		Default: rule,
+		Brake:   BrakeRule{Containers: 3, Per: time.Minute, Hold: 10 * time.Minute},
 	}
 }
 
@@ -110,7 +137,11 @@ func (p *Policy) Rule(alertType string) Rule {
 	if rule, ok := p.Rules[alertType]; ok {
 		return rule
 	}
-	return p.Default
+	rule := p.Default
+	if slices.Contains(ownAlarms, alertType) {
+		rule.Action, rule.Ladder, rule.Manual = NoAction, nil, NoAction // there is nothing to restart
+	}
+	return rule
 }
 
 // Target is the container that the remediation of an alert touches: the one that
@@ -121,6 +152,10 @@ func (p *Policy) Target(alertType, service string) string {
 	}
 	return service
 }
+
+// Admits tells whether the container may be acted upon: the list names it, or its
+// own label admits it.
+func (p *Policy) Admits(c *Container) bool { return p.Lists(c.Name) || c.Labelled }
 
 // Lists tells whether the allow-list names the container.
 func (p *Policy) Lists(container string) bool {

@@ -45,6 +45,8 @@ var reasonWords = map[string][2]string{
 
 	"start_ordered": {"已下达启动命令：{}", "start ordered: {}"},
 	"started":       {"容器已启动，正在确认是否恢复：{}", "container started, verifying: {}"},
+	"stop_ordered":  {"已下达停止命令：{}", "stop ordered: {}"},
+	"was_stopped":   {"容器已停止，正在确认不会再次启动：{}", "container stopped, verifying that it stays so: {}"},
 
 	// Why nobody was told.
 	"no_group":      {"没有匹配的启用群，也未配置 WECHAT_WEBHOOK_URL", "no enabled group matches and WECHAT_WEBHOOK_URL is not set"},
@@ -72,7 +74,7 @@ var reasonWords = map[string][2]string{
 
 	// Why nothing was restarted.
 	"mode_off":          {"自动处置已关闭（REMEDIATION_MODE=off）", "remediation is off (REMEDIATION_MODE=off)"},
-	"dry_run":           {"演练模式：本应重启 {}", "dry run: {} would be restarted"},
+	"dry_run":           {"演练模式：本应处置 {}", "dry run: {} would have been acted on"},
 	"no_action":         {"该告警类型没有定义处置动作", "no action is defined for this alert type"},
 	"bad_target":        {"服务名不是合法的容器名", "the service name is not a container name"},
 	"not_allowed":       {"容器 {} 不在允许重启的名单中", "container {} is not on the allow-list"},
@@ -80,12 +82,23 @@ var reasonWords = map[string][2]string{
 	"under_way":         {"对 {} 的处置正在进行，{left}内不再重启", "{} is being put right already; no further restart within {left}"},
 	"cooldown":          {"冷却中，还剩 {left}", "cooling down, {left} left"},
 	"budget":            {"容器 {} 的重启次数已用完（熔断），请人工处理，{left}后自动恢复", "the restarts of {} are used up (breaker open): a person is needed; re-armed in {left}"},
-	"symptom_gone":      {"冷却结束时症状已消失", "the symptom was gone when the cooldown ended"},
+	"symptom_gone":      {"再次判断时症状已消失", "the symptom was gone when it was decided again"},
+	"below_severity":    {"严重程度低于策略要求的 {}", "the severity is below {}, which the policy asks for"},
+	"silenced":          {"处于静默期：{}", "silenced: {}"},
+	"ladder_end":        {"策略的步骤已全部执行，{} 请人工处理", "all steps of the policy were taken: {} needs a person"},
+	"brake":             {"主机 {} 上多个容器同时异常，自动处置暂停，{left}后重新判断", "many containers of the host {} fail at once: held, decided again in {left}"},
+	"in_hand_of_person": {"有人正在停止或重启容器 {}，不插手", "somebody is stopping or restarting {} at this moment: hands off"},
+	"stopped_by_person": {"容器 {} 由人停止，不自动启动", "{} was stopped by a person and is not started by itself"},
+	"paused":            {"容器 {} 已被暂停（docker pause），不插手", "{} is paused (docker pause): hands off"},
+	"starting":          {"容器 {} 刚刚启动，{left}后重新判断", "{} was started a moment ago: decided again in {left}"},
+	"two_hosts":         {"多台主机上都有名为 {} 的容器，请在策略的 host 中指明是哪一台", "several hosts have a container of that name ({}): say in the policy, by host, which one is meant"},
+	"unclaimed":         {"没有主机认领：{}", "no host took it: {}"},
 	"no_container":      {"容器 {} 不存在", "there is no container {}"},
 	"not_running":       {"容器 {} 未在运行，不自动启动", "container {} is not running and is not started by itself"},
 	"no_engine":         {"无法连接 Docker：{}", "Docker cannot be reached: {}"},
 	"alert_over":        {"告警在处置前已恢复", "the alert was over before anything was done"},
 	"engine_error":      {"Docker 拒绝：{}", "Docker refused: {}"},
+	"host_away":         {"执行处置的主机 {} 不再运行 Trade Monitor，结果未知", "the host {} that was at work no longer runs Trade Monitor; outcome unknown"},
 	"engine_restarted":  {"处置期间 Docker 引擎重启，结果未知", "the Docker engine restarted meanwhile; outcome unknown"},
 	"container_changed": {"容器在处置期间被重建", "the container was recreated meanwhile"},
 
@@ -96,6 +109,8 @@ var reasonWords = map[string][2]string{
 	// What a remediation came to.
 	"stable":           {"容器已稳定运行 {}", "the container has been running stably for {}"},
 	"healthy":          {"容器健康检查通过（{}）", "the container is healthy ({})"},
+	"stopped":          {"容器 {} 已停止，没有再次启动", "{} was stopped and has not started again"},
+	"runs_again":       {"容器 {} 停止后又在运行", "{} runs again after it was stopped"},
 	"not_stable":       {"未能稳定运行：{}", "it does not stay up: {}"},
 	"unhealthy":        {"健康检查未通过：{}", "the health check fails: {}"},
 	"call_timeout":     {"重启命令超时，结果未知：{}", "the restart call timed out; outcome unknown: {}"},

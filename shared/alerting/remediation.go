@@ -1,10 +1,6 @@
 package alerting
 
-import (
-	"fmt"
-	"regexp"
-	"time"
-)
+import "time"
 
 // RemediationStatus is where one execution of an action stands:
 // REQUESTED → RUNNING → VERIFYING → SUCCEEDED | FAILED | UNKNOWN, or SKIPPED.
@@ -35,7 +31,9 @@ type Remediation struct {
 	AlertID     int64
 	Fingerprint string
 	Action      Action
+	Rung        int // which step of the policy's ladder, from 0
 	Container   string
+	Host        string // the id of the engine that it is on; empty: no runner has claimed it
 	Status      RemediationStatus
 	Reason      Reason
 	RequestedBy string // a person's name; empty: policy
@@ -51,6 +49,8 @@ type Remediation struct {
 	EngineMark    string // what the engine's memory held then
 	CallLimit     time.Time
 	Checks        int // looks at an intent that seems not carried out
+
+	Evidence *Evidence // how the container was before; nil: not asked for, or none was taken
 }
 
 // Pending tells whether the remediation still holds its container.
@@ -60,63 +60,6 @@ func (r *Remediation) Pending() bool {
 		return true
 	}
 	return false
-}
-
-// Ledger is what is known of a container's remediations when a decision is
-// made: the one that holds it, and the restarts ordered within the budget's
-// time, oldest first.
-type Ledger struct {
-	Active   *Remediation
-	Restarts []time.Time
-	Tried    time.Time    // when the engine's facts last forbade a requested one
-	Last     *Remediation // the newest that ended SUCCEEDED or FAILED
-}
-
-// containerName is what the Engine accepts as a name, and not as an id prefix:
-// the adapter compares the name of what it found as well.
-var containerName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}$`)
-
-// Hold tells why a remediation of the container may not be requested now, or
-// gives a zero reason. A person who asks overrides cooldown and budget, never
-// another one that is under way.
-func (l Ledger) Hold(container string, g Guard, manual bool, now time.Time) Reason {
-	if l.Active != nil && manual {
-		// No cooldown holds a person; when the other one ends is not known.
-		return Reason{Code: "under_way", Detail: container}
-	}
-	if l.Active != nil {
-		since := l.Active.RequestedAt
-		if !l.Active.OrderedAt.IsZero() {
-			since = l.Active.OrderedAt
-		}
-		return Reason{Code: "under_way", Detail: container, Until: since.Add(g.Cooldown)}
-	}
-	if manual {
-		return Reason{}
-	}
-	var within []time.Time
-	for _, at := range l.Restarts {
-		if now.Sub(at) < g.Per {
-			within = append(within, at)
-		}
-	}
-	if len(within) >= g.Budget {
-		spent := Reason{Code: "budget", Detail: container}
-		if g.Budget > 0 {
-			spent.Until = within[len(within)-g.Budget].Add(g.Per)
-		}
-		return spent
-	}
-	// A request that the engine's facts forbade cools down too: a repeating
-	// event must not ask, and tell, again and again.
-	last := l.Tried
-	if n := len(l.Restarts); n > 0 && l.Restarts[n-1].After(last) {
-		last = l.Restarts[n-1] // whatever Per is: the cooldown may be longer
-	}
-	if !last.IsZero() && now.Sub(last) < g.Cooldown {
-		return Reason{Code: "cooldown", Detail: container, Until: last.Add(g.Cooldown)}
-	}
-	return Reason{}
 }
 
 // Container is what the engine says of a container: the facts that guards and
@@ -142,7 +85,15 @@ type Container struct {
 	Paused       bool      // its processes are frozen
 	FinishedAt   time.Time // of its last run; zero: it has not ended yet
 	RestartCount int       // by its restart policy since it was last started by hand
-	HealthSays   string    // what its newest health probe printed
+	Probes       []Probe   // what its health check answered, oldest first
+}
+
+// HealthSays is what the newest health probe printed.
+func (c Container) HealthSays() string {
+	if len(c.Probes) == 0 {
+		return ""
+	}
+	return c.Probes[len(c.Probes)-1].Output
 }
 
 // Health is the state of a container's own health check.
@@ -155,26 +106,36 @@ const (
 	Unhealthy Health = "unhealthy"
 )
 
-// Guard decides, with the engine's facts, whether an action may go ahead. The
-// zero reason means that it may.
-func (p *Policy) Guard(r Remediation, c *Container) Reason {
-	switch {
-	case c == nil:
-		return Reason{Code: "no_container", Detail: r.Container}
-	case c.Self:
-		return Reason{Code: "ourselves", Detail: r.Container}
-	case !p.Lists(c.Name) && !c.Labelled:
-		return Reason{Code: "not_allowed", Detail: r.Container}
-	case r.Action == Restart && !c.Running && r.RequestedBy == "":
-		// Somebody stopped it, or it is down for a reason of its own: to start
-		// it is not what a restart promises.
-		return Reason{Code: "not_running", Detail: r.Container}
-	case p.Mode == DryRun:
-		return Reason{Code: "dry_run", Detail: r.Container}
-	case p.Mode == Off && r.RequestedBy == "":
-		return Reason{Code: "mode_off"}
+// Recollection is what the engine remembers of its own past.
+type Recollection struct {
+	Mark     string    // identifies the newest thing that it remembers; empty: it remembers nothing
+	KilledAt time.Time // when the container was last sent a signal that means its end; zero: not as far as it remembers
+	Now      time.Time // by its clock
+}
+
+// Host is an engine, and so the machine that it runs on.
+type Host struct {
+	ID   string // empty: it was not reached yet
+	Name string
+}
+
+// Intent is an action that is about to be ordered, and all that its guards and
+// the record need. It is stored, or refused, in one transaction.
+type Intent struct {
+	Remediation Remediation
+	Alert       Alert
+	Host        Host
+	Facts       Facts
+	Evidence    *Evidence // nil: kept from an earlier intent, or not taken
+}
+
+// Ask is the question whether the intent may go ahead.
+func (i *Intent) Ask(ledger Ledger, silenced Reason, brake *Brake, now time.Time) Ask {
+	r := &i.Remediation
+	return Ask{
+		Type: i.Alert.Type, Severity: i.Alert.Severity, Action: r.Action, Rung: r.Rung, Container: r.Container, By: r.RequestedBy,
+		Ledger: ledger, Silenced: silenced, Brake: brake, Facts: &i.Facts, Now: now,
 	}
-	return Reason{}
 }
 
 // Step is what to do next with an intent or a verification.
@@ -195,8 +156,8 @@ const (
 	StepEnd    Doing = "end"    // settle with Status and Reason
 )
 
-// Evidence is what the engine can tell about a stored intent.
-type Evidence struct {
+// Trace is what the engine can tell about a stored intent.
+type Trace struct {
 	Container *Container // nil: it is gone
 	Killed    bool       // a kill event of the container since the intent
 	SameBoot  bool       // the engine has not restarted since the intent
@@ -206,17 +167,26 @@ type Evidence struct {
 // was perhaps never ordered is ordered (DESIGN, promise 4).
 const recheck = 2 * time.Second
 
+// Done tells whether a container shows that the action was carried out. StartedAt
+// is compared for equality: a clock may have been set back.
+func (r *Remediation) Done(c *Container) bool {
+	if r.Action == Stop {
+		return !c.Running && c.StartedAt.Equal(r.StartedBefore)
+	}
+	return !c.StartedAt.Equal(r.StartedBefore)
+}
+
 // Reconcile finds out what became of an intent whose call gave no answer: we
 // crashed, or it timed out. It never guesses: an order is given again only when
 // two looks agree that the first never arrived.
-func (r Remediation) Reconcile(e Evidence, now time.Time) Step {
+func (r Remediation) Reconcile(e Trace, now time.Time) Step {
 	c := e.Container
 	switch {
 	case c == nil:
 		return end(UnknownOutcome, Reason{Code: "no_container", Detail: r.Container})
 	case c.ID != r.ContainerID:
 		return end(UnknownOutcome, Reason{Code: "container_changed"})
-	case !c.StartedAt.Equal(r.StartedBefore): // not After: a clock may have been set back
+	case r.Done(c):
 		return Step{Do: StepVerify}
 	case !e.SameBoot:
 		return end(UnknownOutcome, Reason{Code: "engine_restarted"})
@@ -228,63 +198,6 @@ func (r Remediation) Reconcile(e Evidence, now time.Time) Step {
 		return Step{Do: StepWait, Next: now.Add(recheck)}
 	}
 	return Step{Do: StepIssue}
-}
-
-// Symptom is what a watch of ours says of what an alert is about.
-type Symptom string
-
-const (
-	// NoSymptom: no watch says that it is still there; where none looks for it,
-	// that the container stays up has to do.
-	NoSymptom Symptom = ""
-	// SymptomStays: the watch that raised the alarm is not quiet yet.
-	SymptomStays Symptom = "stays"
-)
-
-// Assess tells whether a restarted container has proven itself: it stays up, and
-// the symptom that it was restarted for is gone. Is that still there after
-// patience, the restart did not help.
-func (r Remediation) Assess(c *Container, v Verify, symptom Symptom, patience time.Duration, now time.Time) Step {
-	step := r.assess(c, v, now)
-	if symptom != SymptomStays || step.Do != StepEnd || step.Status != Succeeded {
-		return step
-	}
-	if until := r.StartedAfter.Add(patience); now.Before(until) {
-		return Step{Do: StepWait, Next: earlier(now.Add(time.Second), until)}
-	}
-	return end(Failed, Reason{Code: "symptom_stays", Detail: English.Duration(patience)})
-}
-
-// assess tells whether it stays up.
-func (r Remediation) assess(c *Container, v Verify, now time.Time) Step {
-	if c == nil {
-		return end(Failed, Reason{Code: "no_container", Detail: r.Container})
-	}
-	if c.ID != r.ContainerID {
-		return end(Failed, Reason{Code: "container_changed"})
-	}
-	if !c.StartedAt.Equal(r.StartedAfter) {
-		return end(Failed, Reason{Code: "not_stable", Detail: fmt.Sprintf("restarted again, exit %d", c.ExitCode)})
-	}
-	if !c.Running || c.Restarting {
-		return end(Failed, Reason{Code: "not_stable", Detail: fmt.Sprintf("exit %d", c.ExitCode)})
-	}
-	since := now.Sub(c.StartedAt)
-	switch c.Health {
-	case Healthy:
-		return end(Succeeded, Reason{Code: "healthy", Detail: English.Duration(since)})
-	case Starting:
-		if since < v.Healthy {
-			return Step{Do: StepWait, Next: earlier(now.Add(time.Second), c.StartedAt.Add(v.Healthy))}
-		}
-		return end(Failed, Reason{Code: "unhealthy", Detail: "starting"})
-	case Unhealthy:
-		return end(Failed, Reason{Code: "unhealthy", Detail: "unhealthy"})
-	}
-	if since < v.Stable {
-		return Step{Do: StepWait, Next: earlier(now.Add(time.Second), c.StartedAt.Add(v.Stable))}
-	}
-	return end(Succeeded, Reason{Code: "stable", Detail: English.Duration(v.Stable)})
 }
 
 func end(status RemediationStatus, reason Reason) Step {

@@ -61,6 +61,22 @@ const (
 	WatchNotFound  = "WATCH_UNSEEN"    // the container of a watch was never there
 )
 
+// StateBehind is the state of a container's watch while what an alert type tells
+// goes on; empty: the type is none of the container watch's.
+func StateBehind(alertType string) WatchState {
+	switch alertType {
+	case ContainerDown, ContainerOOM:
+		return WatchDown
+	case ContainerUnhealthy:
+		return WatchUnhealthy
+	case ContainerRestarting:
+		return WatchRestarting
+	case ContainerStopped:
+		return WatchStopped
+	}
+	return ""
+}
+
 // Watch is one watch as people, programs and metrics see it.
 type Watch struct {
 	Kind  WatchKind

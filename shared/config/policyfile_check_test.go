@@ -61,12 +61,15 @@ func TestABudgetIsRefusedExactlyWhenItCanNeverHoldAnythingBack(t *testing.T) {
 // bites tells whether the budget ever forbids what the cooldown allows.
 func bites(g alerting.Guard) bool {
 	now := time.Unix(1_800_000_000, 0)
-	var ledger alerting.Ledger
+	policy := alerting.DefaultPolicy()
+	policy.Containers, policy.Default.Guard = []string{"gateway"}, g
+	ask := alerting.Ask{Type: "A", Action: alerting.Restart, Container: "gateway"}
 	for range g.Budget + 1 {
-		if why := ledger.Hold("c", g, false, now); why.Code == "budget" {
+		ask.Now = now
+		if policy.Guard(ask).Code == "budget" {
 			return true
 		}
-		ledger.Restarts = append(ledger.Restarts, now)
+		ask.Ledger.Enter(&alerting.Remediation{Status: alerting.Failed, OrderedAt: now, EndedAt: now})
 		now = now.Add(g.Cooldown)
 	}
 	return false

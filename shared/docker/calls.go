@@ -20,5 +20,6 @@ var Calls = []Call{
 	{Method: "GET", Path: "/containers/{id}/json", Why: "how a container is: before and after a restart, and for its watch"},
 	{Method: "GET", Path: "/containers/{id}/logs", Why: "signs of life in a log, and the last lines for people"},
 	{Method: "POST", Path: "/containers/{id}/restart", Why: "the remediation RESTART", Acts: true},
-	{Method: "POST", Path: "/containers/{id}/start", Why: "a person's order to start a container that is stopped", Acts: true},
+	{Method: "POST", Path: "/containers/{id}/start", Why: "the remediation START: a container that is stopped", Acts: true},
+	{Method: "POST", Path: "/containers/{id}/stop", Why: "the remediation STOP, which only a policy file can ask for", Acts: true},
 }

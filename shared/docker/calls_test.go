@@ -48,7 +48,9 @@ func TestEveryCallIsOnTheList(t *testing.T) {
 		"Containers": func(t *testing.T, e *docker.Engine) error { _, err := e.Containers(t.Context()); return err },
 		"Labelled":   func(t *testing.T, e *docker.Engine) error { _, err := e.Labelled(t.Context()); return err },
 		"Inspect":    func(t *testing.T, e *docker.Engine) error { _, err := e.Inspect(t.Context(), name); return err },
-		"Mark":       func(t *testing.T, e *docker.Engine) error { _, err := e.Mark(t.Context()); return err },
+		"Recall":     func(t *testing.T, e *docker.Engine) error { _, err := e.Recall(t.Context(), id); return err },
+		"Identity":   func(t *testing.T, e *docker.Engine) error { _, err := e.Identity(t.Context()); return err },
+		"Stop":       func(t *testing.T, e *docker.Engine) error { return e.Stop(t.Context(), id) },
 		"Since": func(t *testing.T, e *docker.Engine) error {
 			_, _, err := e.Since(t.Context(), id, time.Now(), "")
 			return err

@@ -26,7 +26,7 @@ const (
 	WatchLabel = "trade-monitor.watch"   // asks for a container to be watched
 )
 
-// callTimeout bounds every call but start and restart, which take as long as
+// callTimeout bounds every call but start, stop and restart, which take as long as
 // the container's stop time-out, and streams. There is no client-wide limit: it would
 // cut them.
 const callTimeout = 5 * time.Second
@@ -138,6 +138,14 @@ func (e *Engine) call(ctx context.Context, op string, do func(context.Context) e
 func (e *Engine) Restart(ctx context.Context, id string) error {
 	return e.call(ctx, "restart", func(ctx context.Context) error {
 		return e.api.ContainerRestart(ctx, id, container.StopOptions{})
+	})
+}
+
+// Stop stops a container and leaves it stopped; its own stop time-out, or 10 s,
+// is honoured. What is said of Restart's context and errors holds here, too.
+func (e *Engine) Stop(ctx context.Context, id string) error {
+	return e.call(ctx, "stop", func(ctx context.Context) error {
+		return e.api.ContainerStop(ctx, id, container.StopOptions{})
 	})
 }
 

@@ -135,10 +135,10 @@ func TestEventsTellOfMemoryAndHealth(t *testing.T) {
 	h.expect(t, ill.ID, "create", "start", "health_status healthy")
 	ill.Kill("USR1")
 	h.expect(t, ill.ID, "create", "start", "health_status healthy", "kill 10", "health_status unhealthy")
-	assert.Equal(t, "not well", inspect(t, e, ill.Name).HealthSays)
+	assert.Equal(t, "not well", inspect(t, e, ill.Name).HealthSays())
 	ill.Kill("USR1")
 	h.expect(t, ill.ID, "create", "start", "health_status healthy", "kill 10", "health_status unhealthy", "kill 10", "health_status healthy")
-	assert.Equal(t, "well", inspect(t, e, ill.Name).HealthSays)
+	assert.Equal(t, "well", inspect(t, e, ill.Name).HealthSays())
 }
 
 func TestWhatTheEngineRemembersIsReplayed(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -26,6 +27,24 @@ func (e *Engine) ID(ctx context.Context) (string, error) {
 	}
 	return info.ID, err
 }
+
+// Identity tells the engine, and so its machine, from others that share a
+// database: by its id and, since cloned machines may share that, its name. A
+// socket proxy may deny it; then our own host name has to do.
+func (e *Engine) Identity(ctx context.Context) (alerting.Host, error) {
+	info, err := e.info(ctx)
+	switch {
+	case isRefusal(err):
+		name, _ := os.Hostname()
+		return alerting.Host{ID: "?/" + name, Name: name}, nil
+	case err != nil:
+		return alerting.Host{}, err
+	}
+	return alerting.Host{ID: clip(info.ID+"/"+info.Name, maxHost), Name: clip(info.Name, maxHost)}, nil
+}
+
+// maxHost is the width of the columns that keep it.
+const maxHost = 200
 
 // Clock reads the engine's own clock: that of a virtual machine or of another
 // host drifts from ours, and what is asked for by time would miss its newest

@@ -58,7 +58,7 @@ func (e *Engine) describe(found container.InspectResponse) (*alerting.Container,
 
 		Paused:       found.State.Paused,
 		RestartCount: found.RestartCount,
-		HealthSays:   newestProbe(found.State.Health),
+		Probes:       probesOf(found.State.Health),
 	}
 	// A container that has not ended yet ended in the year 1.
 	if ended, err := time.Parse(time.RFC3339Nano, found.State.FinishedAt); err == nil && ended.Year() > 1 {
@@ -99,10 +99,17 @@ func healthOf(status string) alerting.Health {
 	return alerting.NoHealth
 }
 
-// newestProbe is what the newest health probe printed, on one line.
-func newestProbe(h *container.Health) string {
-	if h == nil || len(h.Log) == 0 {
-		return ""
+// probesOf are what the engine keeps of the health check's answers, each on one
+// line.
+func probesOf(h *container.Health) []alerting.Probe {
+	if h == nil {
+		return nil
 	}
-	return oneLine(h.Log[len(h.Log)-1].Output, maxText)
+	var all []alerting.Probe
+	for _, r := range h.Log {
+		if r != nil {
+			all = append(all, alerting.Probe{At: r.End.UTC(), ExitCode: r.ExitCode, Output: oneLine(r.Output, maxText)})
+		}
+	}
+	return all
 }

@@ -12,23 +12,31 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/events"
+
+	"trade-monitor/shared/alerting"
 )
 
 // remembered is how many events, of every kind, the engine keeps in memory. It
 // loses them when it restarts (moby, daemon/events: eventsLimit).
 const remembered = 256
 
-// Mark identifies the newest event that the engine remembers; empty when it
-// remembers none. It is opaque, short and printable.
-func (e *Engine) Mark(ctx context.Context) (string, error) {
-	memory, err := e.memory(ctx)
+// Recall tells what the engine remembers: a mark of its newest event, opaque,
+// short and printable, and when the container was last told to end.
+func (e *Engine) Recall(ctx context.Context, id string) (alerting.Recollection, error) {
+	memory, now, err := e.memory(ctx)
 	if err != nil {
-		return "", err
+		return alerting.Recollection{}, err
 	}
-	if len(memory) == 0 {
-		return "", nil
+	r := alerting.Recollection{Now: now}
+	for _, ev := range memory {
+		if killOf(ev, id) {
+			r.KilledAt = time.Unix(0, ev.TimeNano).UTC()
+		}
 	}
-	return markOf(memory[len(memory)-1]), nil
+	if len(memory) > 0 {
+		r.Mark = markOf(memory[len(memory)-1])
+	}
+	return r, nil
 }
 
 // Since tells what happened to a container since a mark was taken.
@@ -48,7 +56,7 @@ func (e *Engine) Mark(ctx context.Context) (string, error) {
 //     order and is at work on it;
 //   - the mark is empty, as the engine remembered nothing: cannot be told, no.
 func (e *Engine) Since(ctx context.Context, id string, since time.Time, mark string) (killed, sameBoot bool, err error) {
-	memory, err := e.memory(ctx)
+	memory, _, err := e.memory(ctx)
 	if err != nil {
 		return false, false, err
 	}
@@ -74,8 +82,13 @@ func judge(memory []events.Message, id string, since time.Time, mark string) (ki
 	return killed, sameBoot || rolledOver && killed
 }
 
+// killOf tells whether an event is a signal to the container that means its end.
 func killOf(ev events.Message, id string) bool {
-	return ev.Type == events.ContainerEventType && ev.Action == events.ActionKill && ev.Actor.ID == id
+	if ev.Type != events.ContainerEventType || ev.Action != events.ActionKill || ev.Actor.ID != id {
+		return false
+	}
+	signal, err := strconv.Atoi(ev.Actor.Attributes["signal"])
+	return err != nil || alerting.MeansEnd(signal)
 }
 
 // markOf is the event's time on the engine's clock and a digest of the rest.
@@ -95,15 +108,15 @@ func markTime(mark string) (int64, bool) {
 }
 
 // memory reads what the engine remembers, oldest event first. Both ends of the
-// query are in the past, so that the engine answers and does not follow.
-func (e *Engine) memory(ctx context.Context) ([]events.Message, error) {
-	now, err := e.Clock(ctx)
+// query are in the past, so that the engine answers and does not follow. now is
+// the engine's clock, just before.
+func (e *Engine) memory(ctx context.Context) (memory []events.Message, now time.Time, err error) {
+	now, err = e.Clock(ctx)
 	if err != nil {
-		return nil, err
+		return nil, now, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	var memory []events.Message
 	err = e.call(ctx, "events", func(ctx context.Context) error {
 		messages, errs := e.api.Events(ctx, events.ListOptions{Until: instant(now)})
 		for {
@@ -118,5 +131,5 @@ func (e *Engine) memory(ctx context.Context) ([]events.Message, error) {
 			}
 		}
 	})
-	return memory, err
+	return memory, now, err
 }

@@ -37,13 +37,16 @@ type Options struct {
 	Log    *slog.Logger
 	Poll   time.Duration    // how often to look for what other processes left; 0: never
 	Now    func() time.Time // nil: time.Now
+	// Stopped tells whether the watch of a container knows that it was stopped on
+	// somebody's order, longer ago than the engine remembers; nil: nothing does.
+	Stopped func(container string) bool
 }
 
 // Loop carries remediations out. It is safe for concurrent use.
 type Loop struct {
 	store  Store
 	engine Engine
-	memory Memory
+	host   identity
 	o      Options
 	wake   chan struct{}
 	outage outage
@@ -61,14 +64,17 @@ type Result struct {
 }
 
 // New makes a loop; Run starts it.
-func New(store Store, engine Engine, memory Memory, o Options) *Loop {
+func New(store Store, engine Engine, o Options) *Loop {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Loop{store: store, engine: engine, memory: memory, o: o, wake: make(chan struct{}, 1), flying: map[int64]bool{}}
+	if o.Stopped == nil {
+		o.Stopped = func(string) bool { return false }
+	}
+	return &Loop{store: store, engine: engine, host: identity{eyes: engine}, o: o, wake: make(chan struct{}, 1), flying: map[int64]bool{}}
 }
 
 // Wake tells the loop that there is new work. It never blocks.
@@ -128,7 +134,7 @@ func (l *Loop) look(ctx context.Context) (steps []*step, next time.Time, err err
 	if failed != nil {
 		err = fmt.Errorf("recheck: %w", failed)
 	}
-	claimed, next, failed := l.store.ClaimRemediations(ctx, l.o.Owner, claimLease)
+	claimed, next, failed := l.store.ClaimRemediations(ctx, l.o.Owner, l.host.known(ctx), claimLease)
 	if failed != nil {
 		err = errors.Join(err, fmt.Errorf("claim remediations: %w", failed))
 	}

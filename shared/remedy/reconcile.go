@@ -15,24 +15,24 @@ func (s *step) reconcile(ctx context.Context) error {
 	if err != nil {
 		return s.awaitEngine(ctx, err, patience, alerting.UnknownOutcome)
 	}
-	if s.restarted(c) {
+	if s.done(c) {
 		return s.watch(ctx, c) // also when the host's clock was set back meanwhile
 	}
-	evidence := alerting.Evidence{Container: c}
+	trace := alerting.Trace{Container: c}
 	if c != nil {
-		evidence.Killed, evidence.SameBoot, err = s.loop.memory.Since(ctx, s.r.ContainerID, s.r.OrderedAt.Add(-s.skew), s.r.EngineMark)
+		trace.Killed, trace.SameBoot, err = s.loop.engine.Since(ctx, s.r.ContainerID, s.r.OrderedAt.Add(-s.skew), s.r.EngineMark)
 		if err != nil {
 			return s.awaitEngine(ctx, err, patience, alerting.UnknownOutcome)
 		}
 	}
-	next := s.r.Reconcile(evidence, s.now())
+	next := s.r.Reconcile(trace, s.now())
 	switch next.Do {
 	case alerting.StepVerify:
 		return s.watch(ctx, c)
 	case alerting.StepIssue:
 		return s.reissue(ctx, c)
 	case alerting.StepWait:
-		if !evidence.Killed {
+		if !trace.Killed {
 			s.r.Checks++ // one more look at an order that seems never to have arrived
 		}
 		s.r.NextAt = next.Next
@@ -55,10 +55,11 @@ func (s *step) reissue(ctx context.Context, c *alerting.Container) error {
 	if s.pointless() {
 		return s.end(ctx, alerting.Skipped, alerting.Reason{Code: "alert_over"})
 	}
-	if why := s.policy.Guard(s.r, c); !why.IsZero() {
-		return s.end(ctx, alerting.Skipped, why)
+	past, err := s.loop.engine.Recall(ctx, c.ID)
+	if err != nil {
+		return s.awaitEngine(ctx, err, s.r.CallLimit.Add(outlast), alerting.UnknownOutcome)
 	}
-	return s.order(ctx, c)
+	return s.order(ctx, s.facts(c, past), nil)
 }
 
 // verify watches a restarted container until it has proven itself or not.

@@ -15,9 +15,13 @@ import (
 
 // Store keeps remediations.
 type Store interface {
-	// ClaimRemediations leases the remediations that are due to owner. next is
-	// when the next one gets due; zero: there is none.
-	ClaimRemediations(ctx context.Context, owner string, lease time.Duration) (work []alerting.Work, next time.Time, err error)
+	// ClaimRemediations leases the remediations that are due, and are host's, to
+	// owner. next is when the next one gets due; zero: there is none.
+	ClaimRemediations(ctx context.Context, owner string, host alerting.Host, lease time.Duration) (work []alerting.Work, next time.Time, err error)
+	// Intend stores an intent, or refuses it for a reason, by which the
+	// remediation is over: the guards are asked in the transaction that stores
+	// it. alerting.ErrLeaseLost: it is another owner's by now.
+	Intend(ctx context.Context, owner string, i alerting.Intent, lease time.Duration) (refused alerting.Reason, err error)
 	// SaveRemediation stores the next state, and what follows for the alert
 	// when the status changed. A lease of 0 gives the remediation back.
 	// alerting.ErrLeaseLost: it is another owner's by now.
@@ -27,7 +31,7 @@ type Store interface {
 	Recheck(ctx context.Context) (next time.Time, err error)
 }
 
-// Engine looks at containers and starts them.
+// Engine is one Docker Engine.
 //
 // An error of it may have methods that tell what is known:
 //
@@ -37,16 +41,32 @@ type Store interface {
 //
 // What an error does not tell is taken for the worse: no answer, and received.
 type Engine interface {
+	Eyes
+	Hands
+	Memory
+}
+
+// Eyes look at containers.
+type Eyes interface {
+	// Identity tells this engine from others that share the database.
+	Identity(ctx context.Context) (alerting.Host, error)
 	// Inspect finds a container by its exact name; nil: there is none.
 	Inspect(ctx context.Context, name string) (*alerting.Container, error)
+	// LastLines are the last n lines of its log since a time, oldest first.
+	LastLines(ctx context.Context, c alerting.Container, since time.Time, n int) ([]string, error)
+}
+
+// Hands act on them, by their id.
+type Hands interface {
 	Restart(ctx context.Context, id string) error
 	Start(ctx context.Context, id string) error
+	Stop(ctx context.Context, id string) error
 }
 
 // Memory is what the engine remembers of its own past.
 type Memory interface {
-	// Mark identifies the newest thing that the engine remembers.
-	Mark(ctx context.Context) (string, error)
+	// Recall tells what it remembers now, and of the container.
+	Recall(ctx context.Context, id string) (alerting.Recollection, error)
 	// Since tells whether the container was told to stop since the mark, and
 	// whether the engine shows that it has not restarted since.
 	Since(ctx context.Context, id string, since time.Time, mark string) (killed, sameBoot bool, err error)

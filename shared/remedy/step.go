@@ -42,7 +42,7 @@ func (s *step) take(ctx context.Context) error {
 	return s.save(ctx) // it is over: give it back
 }
 
-// begin checks that the action may go ahead, and orders it.
+// begin gathers what speaks for and against the action, and orders it.
 func (s *step) begin(ctx context.Context) error {
 	if s.pointless() {
 		return s.end(ctx, alerting.Skipped, alerting.Reason{Code: "alert_over"})
@@ -52,20 +52,30 @@ func (s *step) begin(ctx context.Context) error {
 	if err != nil {
 		return s.awaitEngine(ctx, err, patience, alerting.Skipped)
 	}
-	if why := s.policy.Guard(s.r, c); !why.IsZero() {
-		return s.end(ctx, alerting.Skipped, why)
+	if !s.mayLook(c) {
+		return s.order(ctx, alerting.Facts{Container: c, Now: s.loop.o.Now()}, nil)
 	}
 	if s.r.Action == alerting.Start && c.Running {
 		// It was started meanwhile: nothing is ordered, the proof is the same.
 		s.r.ContainerID, s.r.StartedBefore = c.ID, c.StartedAt
 		return s.watch(ctx, c)
 	}
-	mark, err := s.loop.memory.Mark(ctx)
+	past, evidence, err := s.examine(ctx, c)
 	if err != nil {
 		return s.awaitEngine(ctx, err, patience, alerting.Skipped)
 	}
-	s.r.ContainerID, s.r.StartedBefore, s.r.EngineMark = c.ID, c.StartedAt, mark
-	return s.order(ctx, c)
+	s.r.ContainerID, s.r.StartedBefore, s.r.EngineMark = c.ID, c.StartedAt, past.Mark
+	return s.order(ctx, s.facts(c, past), evidence)
+}
+
+// mayLook: the log of a container that we may not touch is none of our business
+// either; the guards will refuse it.
+func (s *step) mayLook(c *alerting.Container) bool {
+	return c != nil && !c.Self && s.policy.Admits(c)
+}
+
+func (s *step) facts(c *alerting.Container, past alerting.Recollection) alerting.Facts {
+	return alerting.Facts{Container: c, KilledAt: past.KilledAt, Ordered: s.loop.o.Stopped(c.Name), Now: past.Now}
 }
 
 // pointless: what the action was meant to put right is over, and no person
@@ -74,30 +84,42 @@ func (s *step) pointless() bool {
 	return s.alert.Status == alerting.Resolved && s.r.RequestedBy == ""
 }
 
-// order stores the intent, and then calls the engine. What the container was
-// before, and the mark, stay those of the first intent when it is given again:
-// the evidence must cover both.
-func (s *step) order(ctx context.Context, c *alerting.Container) error {
+// order stores the intent, if no guard speaks against it, and then calls the
+// engine. What the container was before, and the mark, stay those of the first
+// intent when it is given again: the evidence must cover both.
+func (s *step) order(ctx context.Context, facts alerting.Facts, evidence *alerting.Evidence) error {
 	if s.stopping() {
 		return nil // nothing was done; the lease is released with the process
 	}
-	now := s.now()
-	limit := c.StopTimeout + callMargin
-	s.r.Status, s.r.Reason = alerting.Running, alerting.Reason{Code: s.ofAction("ordered", "start_ordered"), Detail: s.r.Container}
+	now, limit := s.now(), callMargin
+	if facts.Container != nil {
+		limit += facts.Container.StopTimeout
+	}
+	s.r.Status, s.r.Reason = alerting.Running, alerting.Reason{Code: s.ofAction("ordered", "start_ordered", "stop_ordered"), Detail: s.r.Container}
 	s.r.OrderedAt, s.r.NextAt, s.r.CallLimit, s.r.Checks = now, now, now.Add(limit), 0
-	if err := s.loop.store.SaveRemediation(ctx, s.loop.o.Owner, s.r, limit+leaseMargin); err != nil {
+	intent := alerting.Intent{Remediation: s.r, Alert: s.alert, Host: s.loop.host.known(ctx), Facts: facts, Evidence: evidence}
+	refused, err := s.loop.store.Intend(ctx, s.loop.o.Owner, intent, limit+leaseMargin)
+	if err != nil {
 		// Stored or not: without a stored intent nothing is ordered, and with
 		// one the next look finds that nothing was.
 		return fmt.Errorf("store the intent: %w", err)
+	}
+	if !refused.IsZero() {
+		s.r.Status, s.r.Reason = alerting.Skipped, refused
+		s.tell()
+		return nil
 	}
 	s.tell()
 	return s.outcome(ctx, s.call(ctx))
 }
 
 // ofAction picks the reason's code for what is done.
-func (s *step) ofAction(restart, start string) string {
-	if s.r.Action == alerting.Start {
+func (s *step) ofAction(restart, start, stop string) string {
+	switch s.r.Action {
+	case alerting.Start:
 		return start
+	case alerting.Stop:
+		return stop
 	}
 	return restart
 }
@@ -114,10 +136,14 @@ func (s *step) stopping() bool {
 func (s *step) call(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.r.CallLimit.Sub(s.now()))
 	defer cancel()
-	if s.r.Action == alerting.Start {
-		return s.loop.engine.Start(ctx, s.r.ContainerID)
+	act := s.loop.engine.Restart
+	switch s.r.Action {
+	case alerting.Start:
+		act = s.loop.engine.Start
+	case alerting.Stop:
+		act = s.loop.engine.Stop
 	}
-	return s.loop.engine.Restart(ctx, s.r.ContainerID)
+	return act(ctx, s.r.ContainerID)
 }
 
 // outcome stores what a call came to. Only an answer ends anything: without
@@ -132,7 +158,7 @@ func (s *step) outcome(ctx context.Context, err error) error {
 	}
 	c, seen := s.inspect(ctx)
 	switch {
-	case seen == nil && s.restarted(c):
+	case seen == nil && s.done(c):
 		return s.watchOutcome(ctx, c)
 	case no:
 		why := alerting.Reason{Code: "engine_error", Detail: blame(err).Detail}
@@ -145,8 +171,8 @@ func (s *step) outcome(ctx context.Context, err error) error {
 	return s.lookAgain(ctx)
 }
 
-func (s *step) restarted(c *alerting.Container) bool {
-	return c != nil && c.ID == s.r.ContainerID && !c.StartedAt.Equal(s.r.StartedBefore)
+func (s *step) done(c *alerting.Container) bool {
+	return c != nil && c.ID == s.r.ContainerID && s.r.Done(c)
 }
 
 // neverAgain notes that the order reached the engine, or may have: whatever the
@@ -174,7 +200,7 @@ func (s *step) watchOutcome(ctx context.Context, c *alerting.Container) error {
 }
 
 func (s *step) toVerifying(c *alerting.Container) {
-	s.r.Status, s.r.Reason = alerting.Verifying, alerting.Reason{Code: s.ofAction("restarted", "started"), Detail: s.r.Container}
+	s.r.Status, s.r.Reason = alerting.Verifying, alerting.Reason{Code: s.ofAction("restarted", "started", "was_stopped"), Detail: s.r.Container}
 	s.r.StartedAfter, s.r.NextAt = c.StartedAt, s.now().Add(time.Second)
 }
 

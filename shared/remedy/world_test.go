@@ -25,6 +25,8 @@ type memoryStore struct {
 	ahead   time.Duration                    // how far the store's clock is ahead of ours
 	history map[int64][]alerting.Remediation // every state that was stored
 
+	policy     func() alerting.Policy
+	brake      *alerting.Brake
 	claimFails func() error
 	saveFails  func(alerting.Remediation) error
 }
@@ -35,7 +37,7 @@ type row struct {
 	until time.Time
 }
 
-func (s *memoryStore) ClaimRemediations(_ context.Context, owner string, lease time.Duration) (work []alerting.Work, next time.Time, err error) {
+func (s *memoryStore) ClaimRemediations(_ context.Context, owner string, _ alerting.Host, lease time.Duration) (work []alerting.Work, next time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.claims++
@@ -95,6 +97,19 @@ func (s *memoryStore) SaveRemediation(ctx context.Context, owner string, r alert
 	return nil
 }
 
+// Intend asks the guards as the database does, of a container without a past.
+func (s *memoryStore) Intend(ctx context.Context, owner string, i alerting.Intent, lease time.Duration) (alerting.Reason, error) {
+	policy := s.policy()
+	refused := policy.Guard(i.Ask(alerting.Ledger{}, alerting.Reason{}, s.brake, time.Now().Add(s.ahead)))
+	r := i.Remediation
+	r.Evidence, r.Host = i.Evidence, i.Host.ID
+	if !refused.IsZero() {
+		r.Skip(refused, time.Now().Add(s.ahead))
+		lease = 0
+	}
+	return refused, s.SaveRemediation(ctx, owner, r, lease)
+}
+
 func (s *memoryStore) Recheck(context.Context) (time.Time, error) { return time.Time{}, nil }
 
 // release is what a process does with its leases at its end, or the next one
@@ -146,7 +161,9 @@ var (
 type scriptedEngine struct {
 	mu         sync.Mutex
 	containers map[string]*alerting.Container
-	killed     map[string]bool
+	killed     map[string]bool      // since the mark
+	signalled  map[string]time.Time // by somebody else
+	logHangs   bool
 	restarted  bool // the engine itself
 	down       bool
 	inspected  int
@@ -170,6 +187,35 @@ func (e *scriptedEngine) Inspect(_ context.Context, of string) (*alerting.Contai
 		return &copied, nil
 	}
 	return nil, nil
+}
+
+func (e *scriptedEngine) Identity(context.Context) (alerting.Host, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.down {
+		return alerting.Host{}, errAway
+	}
+	return alerting.Host{ID: "engine/host", Name: "host"}, nil
+}
+
+// LastLines are given to the one who waits long enough.
+func (e *scriptedEngine) LastLines(ctx context.Context, _ alerting.Container, _ time.Time, n int) ([]string, error) {
+	if e.logHangs {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return []string{"the last line"}[:min(n, 1)], nil
+}
+
+func (e *scriptedEngine) Stop(_ context.Context, id string) error {
+	e.step()
+	c := e.called(id)
+	e.kill(c)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.carriedOut++
+	c.Running, c.FinishedAt = false, time.Now()
+	return nil
 }
 
 func (e *scriptedEngine) Restart(ctx context.Context, id string) error {
@@ -222,15 +268,16 @@ func (e *scriptedEngine) again(c *alerting.Container) {
 	c.Running, c.StartedAt = true, time.Now()
 }
 
-func (e *scriptedEngine) Mark(context.Context) (string, error) {
+func (e *scriptedEngine) Recall(_ context.Context, id string) (alerting.Recollection, error) {
 	e.step()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.down {
-		return "", errAway
+		return alerting.Recollection{}, errAway
 	}
+	past := alerting.Recollection{Mark: "mark", KilledAt: e.signalled[id], Now: time.Now()}
 	e.killed = map[string]bool{}
-	return "mark", nil
+	return past, nil
 }
 
 func (e *scriptedEngine) Since(_ context.Context, id string, _ time.Time, mark string) (killed, sameBoot bool, err error) {
@@ -279,8 +326,9 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, began: time.Now(), policy: alerting.DefaultPolicy(),
 		store:  &memoryStore{rows: map[int64]*row{}, history: map[int64][]alerting.Remediation{}},
-		engine: &scriptedEngine{containers: map[string]*alerting.Container{}, killed: map[string]bool{}},
+		engine: &scriptedEngine{containers: map[string]*alerting.Container{}, killed: map[string]bool{}, signalled: map[string]time.Time{}},
 	}
+	w.store.policy = func() alerting.Policy { return w.policy }
 	w.service = w.container(name)
 	return w
 }
@@ -322,7 +370,7 @@ func (w *world) intended(ago time.Duration) int64 {
 }
 
 func (w *world) loop(owner string) *remedy.Loop {
-	return remedy.New(w.store, w.engine, w.engine, remedy.Options{
+	return remedy.New(w.store, w.engine, remedy.Options{
 		Owner: owner, Poll: w.poll, Policy: func() alerting.Policy { return w.policy },
 	})
 }

@@ -311,7 +311,7 @@ func (b *batchTx) load(ctx context.Context, batch []*call) error {
 	for fingerprint, alert := range open {
 		b.records[fingerprint] = loaded(alert)
 	}
-	b.ledgers, err = b.t.ledgers(ctx, unique(targets))
+	b.ledgers, err = b.t.ledgers(ctx, unique(targets), 0)
 	return err
 }
 

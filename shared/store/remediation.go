@@ -10,9 +10,13 @@ import (
 	"trade-monitor/shared/alerting"
 )
 
-// ClaimRemediations leases the remediations that are due to owner. next is when
-// the first of the others gets due; zero: there is none.
-func (s *Store) ClaimRemediations(ctx context.Context, owner string, lease time.Duration) (work []alerting.Work, next time.Time, err error) {
+// mine are the remediations that a host's process may carry on: what was begun
+// on an engine can be judged by that engine only.
+const mine = "active_key IS NOT NULL AND (status = 'REQUESTED' OR host IS NULL OR host = ?)"
+
+// ClaimRemediations leases the remediations that are due, and are host's, to
+// owner. next is when the first of the others gets due; zero: there is none.
+func (s *Store) ClaimRemediations(ctx context.Context, owner string, host alerting.Host, lease time.Duration) (work []alerting.Work, next time.Time, err error) {
 	// Looking needs no lock, and there is seldom anything.
 	var pending int
 	if err := s.reader.QueryRowContext(ctx, "SELECT COUNT(*) FROM alert_remediations WHERE active_key IS NOT NULL").Scan(&pending); err != nil {
@@ -23,8 +27,8 @@ func (s *Store) ClaimRemediations(ctx context.Context, owner string, lease time.
 	}
 	err = s.inTx(ctx, func(t *tx) error {
 		work, next = nil, time.Time{}
-		due, err := collect(ctx, t, scanRemediation, "SELECT "+remediationColumns+" FROM alert_remediations WHERE active_key IS NOT NULL AND COALESCE(next_us, 0) <= ? AND (lease_us IS NULL OR lease_us <= ?) ORDER BY id LIMIT 50"+
-			t.s.dialect.ForUpdate, t.now.UnixMicro(), t.now.UnixMicro())
+		due, err := collect(ctx, t, scanRemediation, "SELECT "+remediationColumns+" FROM alert_remediations WHERE "+mine+" AND COALESCE(next_us, 0) <= ? AND (lease_us IS NULL OR lease_us <= ?) ORDER BY id LIMIT 50"+
+			t.s.dialect.ForUpdate, host.ID, t.now.UnixMicro(), t.now.UnixMicro())
 		if err != nil {
 			return fmt.Errorf("read due remediations: %w", err)
 		}
@@ -36,14 +40,16 @@ func (s *Store) ClaimRemediations(ctx context.Context, owner string, lease time.
 			if alert == nil {
 				continue
 			}
-			symptom, err := t.symptom(ctx, r, alert)
-			if err != nil {
-				return err
+			symptom := alerting.NoSymptom
+			if r.Status == alerting.Verifying {
+				if symptom, err = t.symptom(ctx, alert); err != nil {
+					return err
+				}
 			}
 			work = append(work, alerting.Work{Remediation: r, Alert: *alert, At: t.now, Symptom: symptom})
 		}
 		var us sql.NullInt64
-		err = t.QueryRowContext(ctx, "SELECT MIN(CASE WHEN COALESCE(lease_us, 0) > COALESCE(next_us, 0) THEN lease_us ELSE COALESCE(next_us, 0) END) FROM alert_remediations WHERE active_key IS NOT NULL").Scan(&us)
+		err = t.QueryRowContext(ctx, "SELECT MIN(CASE WHEN COALESCE(lease_us, 0) > COALESCE(next_us, 0) THEN lease_us ELSE COALESCE(next_us, 0) END) FROM alert_remediations WHERE "+mine, host.ID).Scan(&us)
 		next = instant(us)
 		return err
 	})
@@ -76,17 +82,17 @@ func (t *tx) lease(ctx context.Context, r alerting.Remediation, owner string, le
 	return &alerts[0], nil
 }
 
-// symptom asks the watches of what the alert is about, once the container was
-// restarted. A log that is silent and a heartbeat that is down have a line of
-// their own; an alarm that somebody else posted is no watch's to prove wrong.
-func (t *tx) symptom(ctx context.Context, r alerting.Remediation, alert *alerting.Alert) (alerting.Symptom, error) {
-	if r.Status != alerting.Verifying {
-		return alerting.NoSymptom, nil
-	}
+// symptom asks the watches of what an alert is about. A log that is silent, a
+// heartbeat that is down and a container that failed have a line of their own;
+// an alarm that somebody else posted is no watch's to prove wrong.
+func (t *tx) symptom(ctx context.Context, alert *alerting.Alert) (alerting.Symptom, error) {
 	var down int
 	err := t.QueryRowContext(ctx, "SELECT (SELECT COUNT(*) FROM alert_watches WHERE kind = ? AND state = ? AND alert_type = ? AND service_name = ?) + "+
-		"(SELECT COUNT(*) FROM alert_heartbeats WHERE state = ? AND alert_type = ? AND service_name = ?)",
-		string(alerting.LogWatch), string(alerting.WatchDown), alert.Type, alert.Service, string(alerting.WatchDown), alert.Type, alert.Service).Scan(&down)
+		"(SELECT COUNT(*) FROM alert_heartbeats WHERE state = ? AND alert_type = ? AND service_name = ?) + "+
+		"(SELECT COUNT(*) FROM alert_watches WHERE kind = ? AND state = ? AND service_name = ?)",
+		string(alerting.LogWatch), string(alerting.WatchDown), alert.Type, alert.Service,
+		string(alerting.WatchDown), alert.Type, alert.Service,
+		string(alerting.ContainerWatch), string(alerting.StateBehind(alert.Type)), alert.Service).Scan(&down)
 	if err != nil {
 		return alerting.NoSymptom, fmt.Errorf("ask the watches for the symptom: %w", err)
 	}
@@ -101,35 +107,49 @@ func (t *tx) symptom(ctx context.Context, r alerting.Remediation, alert *alertin
 // lease of 0 gives it back. ErrLeaseLost: it is another process's by now.
 func (s *Store) SaveRemediation(ctx context.Context, owner string, r alerting.Remediation, lease time.Duration) error {
 	return s.inTx(ctx, func(t *tx) error {
-		alert, err := t.alert(ctx, r.AlertID)
+		on, before, err := t.held(ctx, owner, &r)
 		if err != nil {
 			return err
 		}
-		var holder sql.NullString
-		var status string
-		err = t.QueryRowContext(ctx, "SELECT owner, status FROM alert_remediations WHERE id = ?"+t.s.dialect.ForUpdate, r.ID).Scan(&holder, &status)
-		if err != nil {
-			return fmt.Errorf("lock remediation %d: %w", r.ID, err)
-		}
-		if holder.String != owner {
-			return alerting.ErrLeaseLost
-		}
-		w := newWriter(t)
-		on := loaded(alert)
-		if alerting.RemediationStatus(status) == r.Status {
-			w.remedies = append(w.remedies, held[*alerting.Remediation]{on, &r})
-		} else if err := t.settle(ctx, w, on, r); err != nil {
-			return err
-		}
-		t.commit.Remedies = true
-		if err := w.finish(ctx); err != nil {
-			return err
-		}
-		if lease <= 0 || !r.Pending() {
-			return nil
-		}
-		return t.update(ctx, "UPDATE alert_remediations SET owner = ?, lease_us = ? WHERE id = ?", owner, micros(t.now.Add(lease)), r.ID)
+		return t.carryOn(ctx, on, before, owner, r, lease)
 	})
+}
+
+// held locks a remediation's alert and the remediation, which must be owner's,
+// and tells the status that is stored.
+func (t *tx) held(ctx context.Context, owner string, r *alerting.Remediation) (*record, alerting.RemediationStatus, error) {
+	alert, err := t.alert(ctx, r.AlertID)
+	if err != nil {
+		return nil, "", err
+	}
+	var holder sql.NullString
+	var status string
+	err = t.QueryRowContext(ctx, "SELECT owner, status FROM alert_remediations WHERE id = ?"+t.s.dialect.ForUpdate, r.ID).Scan(&holder, &status)
+	if err != nil {
+		return nil, "", fmt.Errorf("lock remediation %d: %w", r.ID, err)
+	}
+	if holder.String != owner {
+		return nil, "", alerting.ErrLeaseLost
+	}
+	return loaded(alert), alerting.RemediationStatus(status), nil
+}
+
+// carryOn writes a remediation's next state and what follows from it.
+func (t *tx) carryOn(ctx context.Context, on *record, before alerting.RemediationStatus, owner string, r alerting.Remediation, lease time.Duration) error {
+	w := newWriter(t)
+	if before == r.Status {
+		w.remedies = append(w.remedies, held[*alerting.Remediation]{on, &r})
+	} else if err := t.settle(ctx, w, on, r); err != nil {
+		return err
+	}
+	t.commit.Remedies = true
+	if err := w.finish(ctx); err != nil {
+		return err
+	}
+	if lease <= 0 || !r.Pending() {
+		return nil
+	}
+	return t.update(ctx, "UPDATE alert_remediations SET owner = ?, lease_us = ? WHERE id = ?", owner, micros(t.now.Add(lease)), r.ID)
 }
 
 func (t *tx) settle(ctx context.Context, w *writer, on *record, r alerting.Remediation) error {
@@ -182,7 +202,7 @@ func (s *Store) recheckOne(ctx context.Context, id int64) error {
 		if alert.RecheckAt.After(t.now) {
 			return nil
 		}
-		ledger, err := t.ledger(ctx, t.policy.Target(alert.Type, alert.Service))
+		ledger, err := t.ledger(ctx, t.policy.Target(alert.Type, alert.Service), 0)
 		if err != nil {
 			return err
 		}
@@ -190,7 +210,11 @@ func (s *Store) recheckOne(ctx context.Context, id int64) error {
 		if err != nil {
 			return err
 		}
-		change := alerting.Recheck(alerting.State{Alert: alert, Ledger: ledger}, &t.policy, groups, t.now)
+		symptom, err := t.symptom(ctx, alert)
+		if err != nil {
+			return err
+		}
+		change := alerting.Recheck(alerting.State{Alert: alert, Ledger: ledger, Symptom: symptom}, &t.policy, groups, t.now)
 		w := newWriter(t)
 		if _, err := w.apply(ctx, loaded(alert), change); err != nil {
 			return err
@@ -219,8 +243,8 @@ func (s *Store) Ordered(ctx context.Context, container string) (bool, error) {
 	return n > 0, nil
 }
 
-func (t *tx) ledger(ctx context.Context, container string) (alerting.Ledger, error) {
-	ledgers, err := t.ledgers(ctx, []string{container})
+func (t *tx) ledger(ctx context.Context, container string, without int64) (alerting.Ledger, error) {
+	ledgers, err := t.ledgers(ctx, []string{container}, without)
 	if err != nil || ledgers[container] == nil {
 		return alerting.Ledger{}, err
 	}
@@ -246,7 +270,7 @@ func (s *Store) ReleaseLeases(ctx context.Context, owner string) error {
 // Handle requests the alert's action because a person asked.
 func (s *Store) Handle(ctx context.Context, id int64, by string) (alerting.Remediation, error) {
 	err := s.onAlert(ctx, id, func(t *tx, alert *alerting.Alert) (alerting.Change, error) {
-		ledger, err := t.ledger(ctx, t.policy.Target(alert.Type, alert.Service))
+		ledger, err := t.ledger(ctx, t.policy.Target(alert.Type, alert.Service), 0)
 		if err != nil {
 			return alerting.Change{}, err
 		}

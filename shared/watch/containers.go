@@ -144,6 +144,18 @@ func (c *Containers) Ending(name string) bool {
 	return c.o.Rules.Ending(one.shown.record, c.o.Now())
 }
 
+// Stopped tells whether a watched container does not run on somebody's order.
+func (c *Containers) Stopped(name string) bool {
+	one := c.find(name)
+	if one == nil {
+		return false
+	}
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	r := one.shown.record
+	return !r.Blind && r.Present && r.Ordered && !r.Running
+}
+
 func (c *Containers) desk() desk {
 	return desk{recorder: c.recorder, memory: c.memory, log: c.o.Log, now: c.o.Now}
 }

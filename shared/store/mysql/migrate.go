@@ -121,7 +121,10 @@ func remediation(log *slog.Logger) func(context.Context, *sql.DB) error {
 		if err := create(ctx, db, remediationTables); err != nil {
 			return err
 		}
-		return addColumns(ctx, db, "alert_remediations", remediationColumns, log)
+		if err := addColumns(ctx, db, "alert_remediations", remediationColumns, log); err != nil {
+			return err
+		}
+		return addIndex(ctx, db, orderedIndex, log)
 	}
 }
 

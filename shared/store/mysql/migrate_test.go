@@ -80,7 +80,7 @@ func TestTheGuidesDatabaseMigratesInPlace(t *testing.T) {
 	page, err := s.ListAlerts(t.Context(), alerting.Filter{Status: alerting.Open, PageSize: 10})
 	require.NoError(t, err)
 	require.EqualValues(t, 2, page.Total, "old rows are counted")
-	work, _, err := s.ClaimRemediations(t.Context(), "me", 1e9)
+	work, _, err := s.ClaimRemediations(t.Context(), "me", alerting.Host{}, 1e9)
 	require.NoError(t, err)
 	require.Empty(t, work)
 	queues, err := s.Queues(t.Context())

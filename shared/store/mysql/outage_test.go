@@ -28,7 +28,7 @@ func everyCall(t testing.TB, s *store.Store) map[string]func() error {
 		"Ready":        func() error { return s.Ready(t.Context()) },
 		"Recount":      func() error { return s.Recount(t.Context()) },
 		"Acknowledge":  func() error { _, err := s.Acknowledge(t.Context(), 1, "li"); return err },
-		"Remediations": func() error { _, _, err := s.ClaimRemediations(t.Context(), "me", time.Minute); return err },
+		"Remediations": func() error { _, _, err := s.ClaimRemediations(t.Context(), "me", alerting.Host{}, time.Minute); return err },
 		"Ping": func() error {
 			_, err := s.Ping(t.Context(), alerting.HeartbeatPing{Name: "x", Signal: alerting.SignalOK, HeartbeatTerms: alerting.HeartbeatTerms{Period: time.Minute}})
 			return err

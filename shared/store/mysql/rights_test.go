@@ -63,7 +63,7 @@ func requireWorksWithoutDDL(t *testing.T, db storetest.Database) {
 	claim, _, err := s.ClaimMessage(t.Context(), robot, []int64{0}, "me", time.Second, func(alerting.Brief) string { return "words" })
 	require.NoError(t, err)
 	require.NoError(t, s.SettleMessage(t.Context(), claim, alerting.Verdict{Status: alerting.Accepted, Class: alerting.ClassOK}, 0))
-	work, _, err := s.ClaimRemediations(t.Context(), "me", time.Minute)
+	work, _, err := s.ClaimRemediations(t.Context(), "me", alerting.Host{}, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, work, 1)
 	r := work[0].Remediation

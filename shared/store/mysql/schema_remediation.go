@@ -6,6 +6,8 @@ var remediationColumns = []column{
 	{"host", "VARCHAR(200) DEFAULT NULL"},
 }
 
+var orderedIndex = index{"alert_remediations", "ix_remediation_ordered", "INDEX `ix_remediation_ordered` ON `alert_remediations` (`ordered_us`)"}
+
 // remediationTables are those of migration 3.
 var remediationTables = []string{
 	"CREATE TABLE IF NOT EXISTS `alert_evidence` (`remediation_id` BIGINT NOT NULL, `alert_id` BIGINT NOT NULL, `evidence` MEDIUMTEXT NOT NULL, " +

@@ -137,7 +137,7 @@ func testTwoClaimers(t *testing.T, e Engine) {
 	for p, s := range stores {
 		wg.Go(func() {
 			for range 3 {
-				work, _, err := s.ClaimRemediations(t.Context(), fmt.Sprint("process-", p), time.Minute)
+				work, _, err := s.ClaimRemediations(t.Context(), fmt.Sprint("process-", p), host, time.Minute)
 				assert.NoError(t, err)
 				mu.Lock()
 				for _, w := range work {
@@ -198,7 +198,7 @@ func testCrossing(t *testing.T, e Engine) {
 			for i := range 8 {
 				_, err := s.Acknowledge(t.Context(), int64(i%4+1), "li")
 				assert.NoError(t, err)
-				work, _, err := s.ClaimRemediations(t.Context(), fmt.Sprint("process-", p), time.Minute)
+				work, _, err := s.ClaimRemediations(t.Context(), fmt.Sprint("process-", p), host, time.Minute)
 				assert.NoError(t, err)
 				for _, w := range work {
 					w.Remediation.Status = alerting.Failed

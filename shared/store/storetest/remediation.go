@@ -36,7 +36,7 @@ func labelled(p *alerting.Policy) {
 
 func work(t testing.TB, s *store.Store) alerting.Work {
 	t.Helper()
-	all, _, err := s.ClaimRemediations(t.Context(), "me", time.Minute)
+	all, _, err := s.ClaimRemediations(t.Context(), "me", host, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 	return all[0]
@@ -57,25 +57,25 @@ func testClaim(t *testing.T, e Engine) {
 	s := e.open(t, listing("one", "two"))
 	record(t, s, Event("one"))
 	record(t, s, Event("two"))
-	all, next, err := s.ClaimRemediations(t.Context(), "me", time.Minute)
+	all, next, err := s.ClaimRemediations(t.Context(), "me", host, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, all, 2)
 	require.Equal(t, "one", all[0].Alert.Service)
 	require.Equal(t, "one", all[0].Remediation.Container)
 	require.Equal(t, alerting.Restart, all[0].Remediation.Action)
 	require.WithinDuration(t, time.Now().Add(time.Minute), next, slack, "when the leases end")
-	none, _, err := s.ClaimRemediations(t.Context(), "another", time.Minute)
+	none, _, err := s.ClaimRemediations(t.Context(), "another", host, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, none)
 
 	later := all[0].Remediation
 	later.NextAt = all[0].Remediation.RequestedAt.Add(10 * time.Second)
 	require.NoError(t, s.SaveRemediation(t.Context(), "me", later, 0))
-	_, next, err = s.ClaimRemediations(t.Context(), "another", time.Minute)
+	_, next, err = s.ClaimRemediations(t.Context(), "another", host, time.Minute)
 	require.NoError(t, err)
 	require.Equal(t, later.NextAt.UnixMicro(), next.UnixMicro(), "given back, due at its own time")
 	e.pass(t, 10*time.Second)
-	again, _, err := s.ClaimRemediations(t.Context(), "another", time.Minute)
+	again, _, err := s.ClaimRemediations(t.Context(), "another", host, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, again, 1)
 	require.Equal(t, later.ID, again[0].Remediation.ID)
@@ -86,7 +86,7 @@ func testLeaseLost(t *testing.T, e Engine) {
 	record(t, s, Event(container))
 	mine := work(t, s).Remediation
 	e.pass(t, 61*time.Second)
-	all, _, err := s.ClaimRemediations(t.Context(), "another", time.Minute)
+	all, _, err := s.ClaimRemediations(t.Context(), "another", host, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 	mine.Status = alerting.Running
@@ -128,7 +128,7 @@ func testSuccess(t *testing.T, e Engine) {
 		states = append(states, string(d.What))
 	}
 	require.Equal(t, []string{"event", "remediation", "remediation"}, states)
-	none, next, err := s.ClaimRemediations(t.Context(), "me", time.Minute)
+	none, next, err := s.ClaimRemediations(t.Context(), "me", host, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, none)
 	require.True(t, next.IsZero())
@@ -177,7 +177,7 @@ func testOrphan(t *testing.T, e Engine) {
 	s := e.open(t, labelled)
 	record(t, s, Event(container))
 	e.exec(t, "DELETE FROM alert_records")
-	none, _, err := s.ClaimRemediations(t.Context(), "me", time.Minute)
+	none, _, err := s.ClaimRemediations(t.Context(), "me", host, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, none)
 	require.Equal(t, []string{"SKIPPED", "alert_gone"}, e.row(t, "SELECT status, reason_code FROM alert_remediations"))
@@ -188,7 +188,7 @@ func testOrphan(t *testing.T, e Engine) {
 func testNoWork(t *testing.T, e Engine) {
 	commits := 0
 	s := e.Open(t, Setup{Policy: Policy, OnCommit: func(store.Commit) { commits++ }})
-	none, next, err := s.ClaimRemediations(t.Context(), "me", time.Minute)
+	none, next, err := s.ClaimRemediations(t.Context(), "me", host, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, none)
 	require.True(t, next.IsZero())

@@ -59,6 +59,9 @@ func Event(service string) alerting.Event {
 
 const container = "aifuturetrade-async-service"
 
+// host is the engine of a suite's remediating processes.
+var host = alerting.Host{ID: "engine-1/trading-1", Name: "trading-1"}
+
 // slack is how late a busy machine may be.
 const slack = 15 * time.Second
 
