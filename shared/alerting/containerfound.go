@@ -182,7 +182,8 @@ func (s *containerStep) foundUp(f ContainerFinding, past containerPast) {
 	if another {
 		s.RecoverAt, s.OOMJudge, s.OOMs = time.Time{}, time.Time{}, 0
 		if s.OrderAt.Before(since) {
-			s.OrderAt, s.SignalAt = time.Time{}, time.Time{} // of the run before
+			s.OrderBefore = later(s.OrderAt, s.OrderBefore) // of the run before
+			s.OrderAt, s.SignalAt = time.Time{}, time.Time{}
 		}
 	}
 	s.StartedAt, s.Paused = c.StartedAt, c.Paused
