@@ -20,14 +20,20 @@ var containerFaults = []fault{
 	},
 	{
 		zh: "反复崩溃，每次启动后 1 秒退出", en: "crash loop: it ends a second after each start",
-		set:  setting{spec: dockertest.Spec{Args: []string{"-exit-after", "1s", "-exit-code", "3"}}},
-		act:  func(w *faultWorld) { w.happens() },
+		set: setting{spec: dockertest.Spec{Created: true, Args: []string{"-exit-after", "1s", "-exit-code", "3"}}},
+		act: func(w *faultWorld) {
+			w.firstStart()
+			w.firstEnd()
+		},
 		want: want{restarts: thrice, alerts: "?"},
 	},
 	{
 		zh: "反复崩溃，引擎按重启策略启动", en: "crash loop, and the engine's restart policy starts it",
-		set:  setting{spec: dockertest.Spec{RestartPolicy: "on-failure", Args: []string{"-exit-after", "300ms", "-exit-code", "3"}}},
-		act:  func(w *faultWorld) { w.happens() },
+		set: setting{spec: dockertest.Spec{Created: true, RestartPolicy: "on-failure", Args: []string{"-exit-after", "300ms", "-exit-code", "3"}}},
+		act: func(w *faultWorld) {
+			w.firstStart()
+			w.firstEnd()
+		},
 		want: want{restarts: never, alerts: "?"},
 	},
 	{
@@ -35,10 +41,9 @@ var containerFaults = []fault{
 		set: setting{spec: dockertest.Spec{Memory: 16 << 20, Args: []string{"-eat-after", "4s", "-once"}}},
 		act: func(w *faultWorld) {
 			w.watched()
-			await(w.t, 20*time.Second, "it ends", func() bool { return len(w.events.of(w.target.ID, "die")) > 0 })
-			w.began = w.events.of(w.target.ID, "die")[0].At
+			w.firstEnd()
 		},
-		want: want{restarts: once, alerts: "?"},
+		want: want{restarts: once, alerts: "CONTAINER_OOM-", remedies: "SUCCEEDED stable", says: []string{"因内存不足被系统终止", "已恢复"}},
 	},
 	{
 		zh: "卡死，不理会 SIGTERM，停止超时 6 秒", en: "hang, deaf to SIGTERM, stop time-out 6 s", quick: true,
@@ -75,4 +80,19 @@ var quickHealth = &dockertest.Health{Interval: 500 * time.Millisecond, Retries: 
 func (w *faultWorld) healthy() {
 	w.t.Helper()
 	w.target.Until(30*time.Second, "healthy", func(now dockertest.State) bool { return now.Health == "healthy" })
+}
+
+// firstStart starts a target that was only created, once the program knows it.
+func (w *faultWorld) firstStart() {
+	w.t.Helper()
+	await(w.t, 20*time.Second, "it is known", w.stateOf("container", targetName)("new"))
+	w.person(w.target)
+	w.target.Start()
+}
+
+// firstEnd waits for the target's end by itself, which is the fault.
+func (w *faultWorld) firstEnd() {
+	w.t.Helper()
+	await(w.t, 20*time.Second, "it ends", func() bool { return len(w.events.of(w.target.ID, "die")) > 0 })
+	w.began = w.events.of(w.target.ID, "die")[0].At
 }

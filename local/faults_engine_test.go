@@ -8,8 +8,7 @@ import (
 	"trade-monitor/shared/docker/dockertest"
 )
 
-// patientFor is shortTimes for a container with a long stop phase, or an engine
-// that is waited for no longer than 4 s.
+// impatient is shortTimes with an engine that is waited for no longer than 4 s.
 const impatient = `
 defaults: {cooldown: 2s, budget: {max: 3, per: 1h}, verify: {stable: 2s, healthy: 10s}, symptom: 15s, engineWait: 4s}
 types:
@@ -33,7 +32,7 @@ var engineFaults = []fault{
 			w.restartEngine()
 		},
 		limit: 60 * time.Second,
-		want:  want{restarts: times{0, 1}, alerts: "TICKER_SYNC_TIMEOUT", remedies: "UNKNOWN engine_restarted", says: []string{"Ticker同步超时告警", "请处理"}},
+		want:  want{restarts: times{0, 1}, alerts: "TICKER_SYNC_TIMEOUT", remedies: "UNKNOWN engine_restarted|FAILED not_stable", says: []string{"Ticker同步超时告警", "请处理"}},
 	},
 	{
 		zh: "重启期间 dockerd 被重启，并自动启动容器", en: "dockerd restarted during the restart, and it starts the container",

@@ -62,7 +62,7 @@ var guardFaults = []fault{
 			}
 			posting.Wait()
 		},
-		want: restartedOnce,
+		want: onceOfMany(),
 	},
 	{
 		zh: "时好时坏，直到熔断", en: "it flaps until the breaker trips",

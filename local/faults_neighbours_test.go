@@ -23,6 +23,6 @@ var neighbourFaults = []fault{
 			}
 			posting.Wait()
 		},
-		want: restartedOnce,
+		want: onceOfMany(),
 	},
 }

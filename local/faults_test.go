@@ -200,7 +200,7 @@ func (row *faultRow) fits(w *faultWorld) string {
 }
 
 // measure takes the times of the first remediation that acted: fault → event
-// accepted, accepted → order at the engine's socket, container started → proven.
+// accepted, accepted → order at the engine's socket, container engine says that it started → proven.
 func (row *faultRow) measure(w *faultWorld) {
 	row.found, row.acted, row.proved = "–", "–", "–"
 	alerts := w.alerts()
@@ -220,13 +220,13 @@ func (row *faultRow) measure(w *faultWorld) {
 	row.order = orders[0].At.Sub(accepted)
 	row.acted = inMilliseconds(row.order)
 	for _, r := range w.remediations() {
-		started, ended := when(r, "startedAfter"), when(r, "endedAt")
-		if started.IsZero() || ended.IsZero() {
-			continue
+		started, ended := w.events.of(w.target.ID, "start"), when(r, "endedAt")
+		started = slices.DeleteFunc(started, func(ev engineEvent) bool { return ev.Heard.Before(orders[0].At) || ev.Heard.After(ended) })
+		if len(started) > 0 && r["startedAfter"] != nil {
+			row.verifying = ended.Sub(started[0].Heard)
+			row.proved = row.verifying.Round(100 * time.Millisecond).String()
+			return
 		}
-		row.verifying = ended.Sub(started)
-		row.proved = row.verifying.Round(100 * time.Millisecond).String()
-		return
 	}
 }
 
