@@ -52,6 +52,7 @@ func (s *step) begin(ctx context.Context) error {
 	if err != nil {
 		return s.awaitEngine(ctx, err, patience, alerting.Skipped)
 	}
+	s.r.Host = s.loop.host.known(ctx).ID
 	if !s.mayLook(c) {
 		return s.order(ctx, alerting.Facts{Container: c, Now: s.loop.o.Now()}, nil)
 	}

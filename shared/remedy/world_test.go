@@ -164,7 +164,9 @@ type scriptedEngine struct {
 	killed     map[string]bool      // since the mark
 	signalled  map[string]time.Time // by somebody else
 	logHangs   bool
-	restarted  bool // the engine itself
+	logsRead   int
+	startsAs   alerting.Health // of a container that was started; empty: as it was
+	restarted  bool            // the engine itself
 	down       bool
 	inspected  int
 	calls      []string // ids, in order
@@ -200,6 +202,9 @@ func (e *scriptedEngine) Identity(context.Context) (alerting.Host, error) {
 
 // LastLines are given to the one who waits long enough.
 func (e *scriptedEngine) LastLines(ctx context.Context, _ alerting.Container, _ time.Time, n int) ([]string, error) {
+	e.mu.Lock()
+	e.logsRead++
+	e.mu.Unlock()
 	if e.logHangs {
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -266,7 +271,12 @@ func (e *scriptedEngine) again(c *alerting.Container) {
 	defer e.mu.Unlock()
 	e.carriedOut++
 	c.Running, c.StartedAt = true, time.Now()
+	if e.startsAs != "" {
+		c.Health = e.startsAs
+	}
 }
+
+func (e *scriptedEngine) restartsAs(h alerting.Health) { e.startsAs = h }
 
 func (e *scriptedEngine) Recall(_ context.Context, id string) (alerting.Recollection, error) {
 	e.step()
@@ -320,6 +330,7 @@ type world struct {
 	poll    time.Duration
 	began   time.Time
 	service *alerting.Container
+	stopped func(container string) bool
 }
 
 func newWorld(t *testing.T) *world {
@@ -371,7 +382,7 @@ func (w *world) intended(ago time.Duration) int64 {
 
 func (w *world) loop(owner string) *remedy.Loop {
 	return remedy.New(w.store, w.engine, remedy.Options{
-		Owner: owner, Poll: w.poll, Policy: func() alerting.Policy { return w.policy },
+		Owner: owner, Poll: w.poll, Stopped: w.stopped, Policy: func() alerting.Policy { return w.policy },
 	})
 }
 

@@ -18,17 +18,20 @@ import (
 func everyCall(t testing.TB, s *store.Store) map[string]func() error {
 	robot := alerting.RobotID(storetest.Policy().Fallback)
 	return map[string]func() error{
-		"RecordEvent":  func() error { _, err := s.RecordEvent(t.Context(), storetest.Event(service), nil); return err },
-		"ListAlerts":   func() error { _, err := s.ListAlerts(t.Context(), alerting.Filter{PageSize: 5}); return err },
-		"Stats":        func() error { _, err := s.Stats(t.Context()); return err },
-		"Story":        func() error { _, err := s.Story(t.Context(), 1); return err },
-		"Groups":       func() error { _, err := s.Groups(t.Context()); return err },
-		"Queues":       func() error { _, err := s.Queues(t.Context()); return err },
-		"Recheck":      func() error { _, err := s.Recheck(t.Context()); return err },
-		"Ready":        func() error { return s.Ready(t.Context()) },
-		"Recount":      func() error { return s.Recount(t.Context()) },
-		"Acknowledge":  func() error { _, err := s.Acknowledge(t.Context(), 1, "li"); return err },
-		"Remediations": func() error { _, _, err := s.ClaimRemediations(t.Context(), "me", alerting.Host{}, time.Minute); return err },
+		"RecordEvent": func() error { _, err := s.RecordEvent(t.Context(), storetest.Event(service), nil); return err },
+		"ListAlerts":  func() error { _, err := s.ListAlerts(t.Context(), alerting.Filter{PageSize: 5}); return err },
+		"Stats":       func() error { _, err := s.Stats(t.Context()); return err },
+		"Story":       func() error { _, err := s.Story(t.Context(), 1); return err },
+		"Groups":      func() error { _, err := s.Groups(t.Context()); return err },
+		"Queues":      func() error { _, err := s.Queues(t.Context()); return err },
+		"Recheck":     func() error { _, err := s.Recheck(t.Context()); return err },
+		"Ready":       func() error { return s.Ready(t.Context()) },
+		"Recount":     func() error { return s.Recount(t.Context()) },
+		"Acknowledge": func() error { _, err := s.Acknowledge(t.Context(), 1, "li"); return err },
+		"Remediations": func() error {
+			_, _, err := s.ClaimRemediations(t.Context(), "me", alerting.Host{}, time.Minute)
+			return err
+		},
 		"Ping": func() error {
 			_, err := s.Ping(t.Context(), alerting.HeartbeatPing{Name: "x", Signal: alerting.SignalOK, HeartbeatTerms: alerting.HeartbeatTerms{Period: time.Minute}})
 			return err

@@ -21,6 +21,7 @@ var remediations = suite{
 	"a remediation whose alert was deleted frees its container":  testOrphan,
 	"claiming nothing writes nothing":                            testNoWork,
 	"a claim says whether the watch is quiet again":              testSymptomOfWatches,
+	"a claim says whether the container's own watch is":          testSymptomOfContainers,
 }
 
 func listing(names ...string) func(*alerting.Policy) {
@@ -230,4 +231,27 @@ func testSymptomOfWatches(t *testing.T, e Engine) {
 	_, err = s.Ping(t.Context(), alerting.HeartbeatPing{Name: "hb", Signal: alerting.SignalOK})
 	require.NoError(t, err)
 	require.Equal(t, alerting.NoSymptom, claimed(alerting.Verifying))
+}
+
+// A container's own watch tells for each of its alert types.
+func testSymptomOfContainers(t *testing.T, e Engine) {
+	s := e.open(t, func(p *alerting.Policy) {
+		p.Rules[alerting.ContainerUnhealthy] = p.Rules[alerting.TickerSyncTimeout]
+	})
+	ev := Event(container)
+	ev.Type = alerting.ContainerUnhealthy
+	record(t, s, ev)
+	for state, want := range map[alerting.WatchState]alerting.Symptom{
+		alerting.WatchUnhealthy: alerting.SymptomStays, alerting.WatchUp: alerting.NoSymptom, alerting.WatchDown: alerting.NoSymptom,
+	} {
+		require.NoError(t, s.SaveWatch(t.Context(), alerting.WatchMemory{Watch: alerting.Watch{
+			Kind: alerting.ContainerWatch, Name: container, Host: "h", State: state, AlertType: alerting.ContainerDown, Service: container,
+		}}))
+		w := work(t, s)
+		w.Remediation.Status, w.Remediation.NextAt = alerting.Verifying, w.At
+		require.NoError(t, s.SaveRemediation(t.Context(), "me", w.Remediation, 0))
+		w = work(t, s)
+		require.Equal(t, want, w.Symptom, state)
+		require.NoError(t, s.SaveRemediation(t.Context(), "me", w.Remediation, 0))
+	}
 }

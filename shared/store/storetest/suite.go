@@ -76,7 +76,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 	}{
 		{"events", events}, {"words", words}, {"idempotency", idempotency}, {"batches", batches}, {"totals", totals}, {"lists", lists},
 		{"delivery", deliveries}, {"verdicts", verdicts}, {"reconciliation", reconciliation},
-		{"remediation", remediations}, {"ledger", ledgers}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions},
+		{"remediation", remediations}, {"intents", intents}, {"ledger", ledgers}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions},
 		{"heartbeats", heartbeats}, {"judgements", judgements}, {"declarations", declarations}, {"watches", watchMemories},
 	} {
 		t.Run(theme.name, func(t *testing.T) { theme.run(t, fresh) })
@@ -85,6 +85,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 		if fresh(t).SeveralProcesses {
 			processes.run(t, fresh)
 			heartbeatProcesses.run(t, fresh)
+			intentProcesses.run(t, fresh)
 		}
 	})
 }
@@ -144,7 +145,7 @@ var clockColumns = map[string][]string{
 	"alert_notifications": {"next_us", "created_us", "settled_us"},
 	"alert_messages":      {"sent_us", "answered_us", "slot_until"},
 	"alert_robots":        {"lease_us", "paused_us"},
-	"alert_remediations":  {"requested_us", "ordered_us", "ended_us", "next_us", "lease_us", "call_limit_us"},
+	"alert_remediations":  {"requested_us", "ordered_us", "ended_us", "next_us", "lease_us", "call_limit_us", "reason_until"},
 	"alert_decisions":     {"at_us", "last_us"},
 	"alert_rechecks":      {"at_us"},
 	"alert_idempotency":   {"expires_us"},
