@@ -47,6 +47,7 @@ type orderRecorder struct {
 	orders   []order
 	arrives  func(context.Context, order) (refuse int) // before it goes on; a status other than 0 is the answer
 	answered func(context.Context, order)              // before the answer goes back
+	pace     time.Duration                             // how long any other call is held
 	clock    clockStep
 }
 
@@ -84,6 +85,7 @@ func recordOrders(t testing.TB, engine *dockertest.Engine) *orderRecorder {
 func (r *orderRecorder) serve(engine http.Handler, w http.ResponseWriter, req *http.Request) {
 	found := orderPath.FindStringSubmatch(req.URL.Path)
 	if req.Method != http.MethodPost || found == nil {
+		wait(req.Context(), r.paced())
 		r.clock.question(req)
 		engine.ServeHTTP(w, req)
 		return
@@ -150,6 +152,19 @@ func (r *orderRecorder) hook(arrives func(context.Context, order) int, answered 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.arrives, r.answered = arrives, answered
+}
+
+// slow makes every call but an order take longer.
+func (r *orderRecorder) slow(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pace = d
+}
+
+func (r *orderRecorder) paced() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pace
 }
 
 // all lists the orders for a container, those of any when id is empty.
