@@ -286,6 +286,7 @@ func (s *containerStep) foundLoop(f ContainerFinding) {
 
 func (s *containerStep) foundHealth(c *Container) {
 	if c.Health == Unhealthy && s.open(ContainerUnhealthy) {
+		s.WellAt = time.Time{}
 		return // told already
 	}
 	s.health(c.Health, c.HealthSays())

@@ -18,6 +18,7 @@ type ContainerRules struct {
 	Reconnect time.Duration // what the engine gets to start containers after a (re)connection
 	Settle    time.Duration // running this long ends a failure
 	Calm      time.Duration // running this long ends a restart loop
+	Steady    time.Duration // of a container that was unhealthy and started again: healthy, and running this long, ends it
 	OOM       time.Duration // an `oom` without a death within this: a process in it was killed
 	Fresh     time.Duration // a death that we learn of this late is still told when it is over
 	Deaths    int           // so many deaths …
@@ -27,7 +28,7 @@ type ContainerRules struct {
 // DefaultContainerRules are the ones in force.
 var DefaultContainerRules = ContainerRules{
 	Order: 30 * time.Second, Hold: time.Second, Stopped: 2 * time.Minute, Reconnect: 10 * time.Second,
-	Settle: 10 * time.Second, Calm: time.Minute, OOM: 2 * time.Second, Fresh: 30 * time.Second,
+	Settle: 10 * time.Second, Calm: time.Minute, Steady: 2 * time.Minute, OOM: 2 * time.Second, Fresh: 30 * time.Second,
 	Deaths: 3, Within: 5 * time.Minute,
 }
 
@@ -65,6 +66,9 @@ type ContainerRecord struct {
 
 	Deaths    []time.Time // that nobody ordered, within ContainerRules.Within
 	RecoverAt time.Time   // when it has run long enough for its failures to be over
+	SickAt    time.Time   // when its health check was last told to fail
+	AgainAt   time.Time   // when it was started again after that
+	WellAt    time.Time   // when it has stayed healthy for long enough after that
 	OOMJudge  time.Time   // when an `oom` that killed nothing else is told
 	Open      []string    // the alert types that are told and not over
 	Told      int         // how many notices there were: a part of their keys
@@ -125,7 +129,7 @@ func (r ContainerRecord) Deadline() time.Time {
 	if r.Blind {
 		return next
 	}
-	for _, at := range []time.Time{r.JudgeAt, r.RecoverAt, r.OOMJudge} {
+	for _, at := range []time.Time{r.JudgeAt, r.RecoverAt, r.WellAt, r.OOMJudge} {
 		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
@@ -159,6 +163,9 @@ func (k ContainerRules) Due(r ContainerRecord, ours bool, now time.Time) (Contai
 	}
 	if due(s.RecoverAt, now) {
 		s.recovered()
+	}
+	if due(s.WellAt, now) {
+		s.well()
 	}
 	return s.done()
 }
@@ -231,7 +238,7 @@ func (s *containerStep) await(doubt ContainerDoubt, d time.Duration) {
 func (s *containerStep) ended(death ContainerDeath) {
 	s.Ended = &death
 	s.Running, s.Paused = false, false
-	s.RecoverAt, s.OOMJudge, s.OrderAt, s.SignalAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	s.RecoverAt, s.WellAt, s.OOMJudge, s.OrderAt, s.SignalAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	s.OOMs = 0
 }
 
@@ -240,6 +247,9 @@ func (s *containerStep) runs(since time.Time) {
 	s.Known, s.Present, s.Gone = true, true, ""
 	s.Running, s.Ordered, s.Pending, s.JudgeAt = true, false, NoDoubt, time.Time{}
 	s.over(ContainerStopped)
+	if s.open(ContainerUnhealthy) && since.After(s.SickAt) {
+		s.AgainAt = since
+	}
 	if s.RecoverAt.IsZero() {
 		settle := s.rules.Settle
 		if s.open(ContainerRestarting) {
@@ -257,16 +267,26 @@ func (s *containerStep) recoverAfter(d time.Duration) {
 	}
 }
 
-// health takes the health check's verdict. says is what the probe printed.
+// health takes the health check's verdict. says is what the probe printed. What
+// was started again because it was unhealthy is well when it stays so: a check
+// of Docker's default passes for 91 s before it fails for the third time.
 func (s *containerStep) health(h Health, says string) {
-	switch h {
-	case Unhealthy:
+	switch {
+	case h == Unhealthy:
+		s.SickAt, s.AgainAt, s.WellAt = s.now, time.Time{}, time.Time{}
 		if s.Running {
 			s.alarm(ContainerUnhealthy, ContainerNotice{Says: says})
 		}
-	case Healthy, NoHealth, "":
-		s.over(ContainerUnhealthy)
+	case h == Healthy && s.open(ContainerUnhealthy) && !s.AgainAt.IsZero() && s.AgainAt.Add(s.rules.Steady).After(s.now):
+		s.WellAt = s.AgainAt.Add(s.rules.Steady)
+	case h == Healthy, h == NoHealth, h == "":
+		s.well()
 	}
+}
+
+func (s *containerStep) well() {
+	s.AgainAt, s.WellAt = time.Time{}, time.Time{}
+	s.over(ContainerUnhealthy)
 }
 
 // learn takes over what a look shows besides the state.
@@ -367,7 +387,7 @@ func (r ContainerRecord) Rebase(savedAt, now time.Time) ContainerRecord {
 		}
 		return now.Add(-max(now.Sub(t), savedAt.Sub(t)))
 	}
-	for _, t := range []*time.Time{&r.OrderAt, &r.OrderBefore, &r.SignalAt, &r.JudgeAt, &r.RecoverAt, &r.OOMJudge} {
+	for _, t := range []*time.Time{&r.OrderAt, &r.OrderBefore, &r.SignalAt, &r.JudgeAt, &r.RecoverAt, &r.SickAt, &r.AgainAt, &r.WellAt, &r.OOMJudge} {
 		*t = move(*t)
 	}
 	r.Deaths = slices.Clone(r.Deaths)

@@ -229,6 +229,10 @@ func TestContainerWatch(t *testing.T) {
 		"sick while we were away":   {"start +1m ~sick look", "UNHEALTHY", WatchUnhealthy},
 		"sick, then dead":           {"start sick die=1", "UNHEALTHY DOWN", WatchDown},
 		"sick after it ended":       {"start die=1 sick", "DOWN", WatchDown},
+		"restarted, and well":       {"start sick kill=15 die=0 stop +1s start well +119s", "UNHEALTHY", WatchUnhealthy},
+		"restarted, and stays well": {"start sick kill=15 die=0 stop +1s start well +2m", "UNHEALTHY -UNHEALTHY", WatchUp},
+		"restarted, ill after 91 s": {"start sick kill=15 die=0 stop +1s start well +91s sick +10m", "UNHEALTHY UNHEALTHY", WatchUnhealthy},
+		"restarted unseen, well":    {"start sick +1m ~kill=15 ~die=0 ~stop ~start ~well look +2m", "UNHEALTHY -UNHEALTHY", WatchUp},
 		"recreated without a check": {"start sick kill=15 die=0 destroy new=b create start", "UNHEALTHY -UNHEALTHY", WatchUp},
 
 		"stopped by a person":                 {"start +1h kill=15 +1s die=0 stop +119s", "", WatchStopped},
@@ -329,7 +333,7 @@ func TestContainerWatch(t *testing.T) {
 func TestContainerNoticesHaveKeysOfTheirOwn(t *testing.T) {
 	keys := func() (all []string) {
 		s := newContainerStage(t)
-		s.play("start oom +2s +1m sick crash=1 start crash=1 start well crash=1 start +1m kill=15 die=0 +2m start")
+		s.play("start oom +2s +1m sick crash=1 start crash=1 start well crash=1 start +1m kill=15 die=0 +2m start well +2m")
 		require.Len(t, s.told, 11, s.heard)
 		for _, n := range s.told {
 			all = append(all, strings.Join(n.Key(), "|"))

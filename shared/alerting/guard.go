@@ -18,9 +18,11 @@ type Ask struct {
 	Container string // the name of the target
 	By        string // a person; empty: the policy
 	Ledger    Ledger
-	Silenced  Reason // why a silence holds the healing; zero: none does
-	Brake     *Brake // of the target's host; nil: not known yet which it is
-	Facts     *Facts // nil: the engine was not asked yet
+	SeenAt    time.Time // of the last event of the alert; with Facts
+	Symptom   Symptom   // what our watches say; with Facts
+	Silenced  Reason    // why a silence holds the healing; zero: none does
+	Brake     *Brake    // of the target's host; nil: not known yet which it is
+	Facts     *Facts    // nil: the engine was not asked yet
 	Now       time.Time
 }
 
@@ -81,6 +83,7 @@ var guards = []guard{
 	}},
 	{"not_running", false, notRunning},
 	{"starting", false, starting},
+	{"symptom_gone", false, recoveredLate},
 	{"dry_run", true, func(p *Policy, _ Rule, q *Ask) (Reason, bool) {
 		return Reason{Detail: q.Container}, q.Facts != nil && p.Mode == DryRun
 	}},
@@ -198,6 +201,19 @@ func starting(_ *Policy, rule Rule, q *Ask) (Reason, bool) {
 	}
 	left := grace - q.Facts.Now.Sub(c.StartedAt)
 	return Reason{Detail: q.Container, Until: q.Now.Add(left)}, left > 0
+}
+
+// recoveredLate: after a step that failed no event came, no watch complains, and
+// the container has by now proven what it could not prove in time. The next step
+// would hit a container that is well.
+func recoveredLate(_ *Policy, rule Rule, q *Ask) (Reason, bool) {
+	last := q.Ledger.newest()
+	if !q.known() || q.Rung == 0 || q.Symptom == SymptomStays || last == nil || q.SeenAt.After(last.OrderedAt) {
+		return Reason{}, false
+	}
+	c := q.Facts.Container
+	proof := Remediation{Action: Restart, Container: c.Name, ContainerID: c.ID, StartedAfter: c.StartedAt}
+	return Reason{}, proof.assess(c, rule.Verify, q.Facts.Now).Status == Succeeded
 }
 
 // BrakeRule says when a host's remediations are held: when many of its

@@ -23,6 +23,10 @@ func TestGuards(t *testing.T) {
 	oursEnded := func(q *Ask) {
 		q.Ledger.Enter(&Remediation{Status: Failed, ContainerID: "c1", StartedBefore: started, OrderedAt: noon.Add(-time.Hour)})
 	}
+	failedBefore := func(q *Ask) {
+		q.Rung, q.SeenAt = 1, noon.Add(-2*time.Hour)
+		q.Ledger.Enter(&Remediation{Status: Failed, ContainerID: "c1", OrderedAt: noon.Add(-time.Hour), StartedAfter: started})
+	}
 	for name, c := range map[string]struct {
 		given  func(*Policy, *Ask)
 		policy string
@@ -72,6 +76,10 @@ func TestGuards(t *testing.T) {
 			q.Facts.Container.StartedAt = noon.Add(-10 * time.Second)
 			q.Ledger.Enter(&Remediation{Status: Failed, ContainerID: "c1", OrderedAt: noon.Add(-time.Hour), StartedAfter: noon.Add(-10 * time.Second)})
 		}), "", "", 0},
+		"well by now, after a step that failed": {asks(func(q *Ask) { failedBefore(q) }), "symptom_gone", "", 0},
+		"well by now, and an event since":       {asks(func(q *Ask) { failedBefore(q); q.SeenAt = noon }), "", "", 0},
+		"well by now, but for the watch":        {asks(func(q *Ask) { failedBefore(q); q.Symptom = SymptomStays }), "", "", 0},
+		"still ill after a step that failed":    {asks(func(q *Ask) { failedBefore(q); q.Facts.Container.Health = Unhealthy }), "", "", 0},
 		"that it restarts is what is wrong":     {asks(func(q *Ask) { q.Type, q.Facts.Container.StartedAt = ContainerRestarting, noon.Add(-time.Second) }), "", "", 0},
 		"dry-run":                               {func(p *Policy, _ *Ask) { p.Mode = DryRun }, "dry_run", "dry_run", 0},
 		"dry-run, before anybody looked":        {func(p *Policy, q *Ask) { p.Mode, q.Facts = DryRun, nil }, "", "", 0},

@@ -116,7 +116,9 @@ func (r *Remediation) Verdict(lang Language, now time.Time) string {
 			return lang.Pick("已停止，请处理："+why, "stopped, please act: "+why)
 		}
 		return lang.Pick("已恢复（"+why+"）", "recovered ("+why+")")
-	case Failed, UnknownOutcome:
+	case UnknownOutcome:
+		return lang.Pick("未能确认恢复，请处理："+why, "not known to have recovered, please act: "+why)
+	case Failed:
 		return lang.Pick("未恢复，请处理："+why, "NOT recovered, please act: "+why)
 	case Skipped:
 		switch r.Action {

@@ -109,6 +109,7 @@ var reasonWords = map[string][2]string{
 	// What a remediation came to.
 	"stable":           {"容器已稳定运行 {}", "the container has been running stably for {}"},
 	"healthy":          {"容器健康检查通过（{}）", "the container is healthy ({})"},
+	"person_took_over": {"处置后有人停止或重启了容器 {}，由人接手", "somebody stopped or restarted {} after it was acted on: it is in their hands"},
 	"stopped":          {"容器 {} 已停止，没有再次启动", "{} was stopped and has not started again"},
 	"runs_again":       {"容器 {} 停止后又在运行", "{} runs again after it was stopped"},
 	"not_stable":       {"未能稳定运行：{}", "it does not stay up: {}"},

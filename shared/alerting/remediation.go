@@ -130,11 +130,11 @@ type Intent struct {
 }
 
 // Ask is the question whether the intent may go ahead.
-func (i *Intent) Ask(ledger Ledger, silenced Reason, brake *Brake, now time.Time) Ask {
+func (i *Intent) Ask(ledger Ledger, symptom Symptom, silenced Reason, brake *Brake, now time.Time) Ask {
 	r := &i.Remediation
 	return Ask{
 		Type: i.Alert.Type, Severity: i.Alert.Severity, Action: r.Action, Rung: r.Rung, Container: r.Container, By: r.RequestedBy,
-		Ledger: ledger, Silenced: silenced, Brake: brake, Facts: &i.Facts, Now: now,
+		Ledger: ledger, SeenAt: i.Alert.LastSeenAt, Symptom: symptom, Silenced: silenced, Brake: brake, Facts: &i.Facts, Now: now,
 	}
 }
 

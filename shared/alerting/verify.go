@@ -33,6 +33,21 @@ func (r Remediation) Assess(c *Container, v Verify, symptom Symptom, patience ti
 	return end(Failed, Reason{Code: "symptom_stays", Detail: English.Duration(patience)})
 }
 
+// Yield turns a failure into an outcome that is not known when a person, and not
+// the container, ended its run: who stops or restarts it during the proof has
+// taken it over, and the next step of the ladder would be in their way.
+func (r Remediation) Yield(step Step, past Recollection) Step {
+	if !past.KilledAt.After(r.StartedAfter) {
+		return step
+	}
+	return end(UnknownOutcome, Reason{Code: "person_took_over", Detail: r.Container})
+}
+
+// Yields tells whether a person may be behind a failure.
+func (s Step) Yields() bool {
+	return s.Do == StepEnd && s.Status == Failed && s.Reason.Code == "not_stable"
+}
+
 // assess tells whether it stays up.
 func (r Remediation) assess(c *Container, v Verify, now time.Time) Step {
 	if c == nil {

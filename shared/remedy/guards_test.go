@@ -123,6 +123,26 @@ func TestStop(t *testing.T) {
 	})
 }
 
+// A person who stops or restarts the container during the proof has taken it
+// over: that is no failure, after which the next step would be taken.
+func TestWhoActsDuringTheProofHasTakenOver(t *testing.T) {
+	for name, act := range map[string]func(*world){
+		"stopped":   func(w *world) { w.service.Running = false },
+		"restarted": func(w *world) { w.service.StartedAt = time.Now() },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			id := w.request()
+			time.AfterFunc(10*time.Second, func() {
+				w.engine.set(func() { w.engine.signalled[w.service.ID] = time.Now(); act(w) })
+			})
+			w.run(time.Minute)
+			w.wantEnd(id, alerting.UnknownOutcome, "person_took_over")
+			assert.Len(t, w.engine.calls, 1, name)
+		})
+	}
+}
+
 // A health check that passes at first and fails again 91 s after the start has
 // proven nothing.
 func TestAHealthCheckHasToStayWell(t *testing.T) {

@@ -80,5 +80,12 @@ func (s *step) verify(ctx context.Context) error {
 		s.r.NextAt = next.Next.Add(s.skew)
 		return s.save(ctx)
 	}
+	if next.Yields() {
+		past, err := s.loop.engine.Recall(ctx, s.r.ContainerID)
+		if err != nil {
+			return s.awaitEngine(ctx, err, s.r.StartedAfter.Add(rule.Healthy+outlast), alerting.UnknownOutcome)
+		}
+		next = s.r.Yield(next, past)
+	}
 	return s.end(ctx, next.Status, next.Reason)
 }

@@ -100,7 +100,7 @@ func (s *memoryStore) SaveRemediation(ctx context.Context, owner string, r alert
 // Intend asks the guards as the database does, of a container without a past.
 func (s *memoryStore) Intend(ctx context.Context, owner string, i alerting.Intent, lease time.Duration) (alerting.Reason, error) {
 	policy := s.policy()
-	refused := policy.Guard(i.Ask(alerting.Ledger{}, alerting.Reason{}, s.brake, time.Now().Add(s.ahead)))
+	refused := policy.Guard(i.Ask(alerting.Ledger{}, alerting.NoSymptom, alerting.Reason{}, s.brake, time.Now().Add(s.ahead)))
 	r := i.Remediation
 	r.Evidence, r.Host = i.Evidence, i.Host.ID
 	if !refused.IsZero() {

@@ -61,7 +61,11 @@ func (t *tx) refusal(ctx context.Context, i *alerting.Intent, brake *alerting.Br
 	if err != nil {
 		return alerting.Reason{}, err
 	}
-	return t.policy.Guard(i.Ask(ledger, alerting.Reason{}, brake, t.now)), nil
+	symptom, err := t.symptom(ctx, &i.Alert)
+	if err != nil {
+		return alerting.Reason{}, err
+	}
+	return t.policy.Guard(i.Ask(ledger, symptom, alerting.Reason{}, brake, t.now)), nil
 }
 
 func (t *tx) saveEvidence(ctx context.Context, r *alerting.Remediation, e *alerting.Evidence) error {

@@ -132,6 +132,14 @@ func NewContainers(engine ContainerEngine, recorder Recorder, memory Memory, o C
 	return c
 }
 
+// rules are the ones in force: what proves that a sick container is well is the
+// policy's to say.
+func (c *Containers) rules() alerting.ContainerRules {
+	rules, policy := c.o.Rules, c.o.Policy()
+	rules.Steady = policy.Rule(alerting.ContainerUnhealthy).Verify.Steady
+	return rules
+}
+
 // Ending tells whether somebody, perhaps we ourselves, has ordered the end of a
 // watched container that still runs.
 func (c *Containers) Ending(name string) bool {

@@ -141,7 +141,7 @@ func (o *containerOne) due(ctx context.Context, at time.Time) {
 		known, err := orders.Ordered(ctx, o.name)
 		ours = err == nil && known
 	}
-	o.accept(o.home.o.Rules.Due(o.rec, ours, at))
+	o.accept(o.home.rules().Due(o.rec, ours, at))
 }
 
 // accept takes over what the rules decided.
@@ -173,15 +173,15 @@ func (o *containerOne) handle(ctx context.Context, item containerItem) {
 
 // hear judges one event.
 func (o *containerOne) hear(ctx context.Context, ev alerting.ContainerEvent, at time.Time) {
-	inspect, lines := o.home.o.Rules.Looks(o.rec, ev, at)
+	inspect, lines := o.home.rules().Looks(o.rec, ev, at)
 	sight := o.glance(ctx, ev, inspect, lines)
 	if ev.Action == alerting.ContainerDied && inspect {
 		// The engine says `oom` before or just after what came of it.
 		for _, oom := range o.takeOOMs(ev.ID) {
-			o.accept(o.home.o.Rules.Heard(o.rec, oom.event, alerting.ContainerSight{}, at))
+			o.accept(o.home.rules().Heard(o.rec, oom.event, alerting.ContainerSight{}, at))
 		}
 	}
-	o.accept(o.home.o.Rules.Heard(o.rec, ev, sight, at))
+	o.accept(o.home.rules().Heard(o.rec, ev, sight, at))
 }
 
 // glance looks at a container to which something has just happened, for a
@@ -260,7 +260,7 @@ func (o *containerOne) look(ctx context.Context, item containerItem) {
 		f.EngineNow = f.EngineNow.Add(elapsed)
 	}
 	before := o.rec
-	o.accept(o.home.o.Rules.Found(o.rec, f, o.home.o.Now()))
+	o.accept(o.home.rules().Found(o.rec, f, o.home.o.Now()))
 	if item.net && before.Known && !before.Blind && (before.ID != o.rec.ID || before.Running != o.rec.Running || before.Present != o.rec.Present) {
 		signal(o.home.missed)
 	}

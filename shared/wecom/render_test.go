@@ -121,7 +121,7 @@ func golden(t *testing.T, name, got string) {
 func TestTheOutcomeIsTheFirstLine(t *testing.T) {
 	for name, begin := range map[string]string{
 		"firing": "### <font color=\"warning\">错误：Ticker同步超时告警</font>", "recovered": "### <font color=\"info\">已恢复（", "not_recovered": "### <font color=\"warning\">未恢复，请处理：",
-		"unknown_outcome": "### <font color=\"warning\">未恢复，请处理：", "not_restarted": "### <font color=\"warning\">未重启：", "resolved": "### <font color=\"info\">已恢复：",
+		"unknown_outcome": "### <font color=\"warning\">未能确认恢复，请处理：", "not_restarted": "### <font color=\"warning\">未重启：", "resolved": "### <font color=\"info\">已恢复：",
 	} {
 		got := wecom.Render(scenes()[name], wecom.RenderOptions{}, now)
 		assert.True(t, strings.HasPrefix(got, begin), "%s: %s", name, got)
