@@ -78,14 +78,18 @@ func (f *policyFolder) said() string {
 
 func TestAChangedPolicyFileIsTakenOverAndWhatChangedIsLogged(t *testing.T) {
 	f := followPolicy(t, "repeat: 1h")
-	f.write("repeat: 2h\ntypes: {A: {action: restart, target: gateway}}")
+	f.write("repeat: 2h\nbrake: {containers: 0}\ntypes: {A: {action: restart, target: gateway}, B: {action: [restart, stop]}}")
 	f.look()
 	require.Equal(t, 2*time.Hour, f.repeat())
 	policy := f.file.inForce.policy()
+	require.Zero(t, policy.Brake.Containers)
+	require.Equal(t, alerting.Stop, policy.Rule("B").Step(1))
 	require.Equal(t, alerting.Restart, policy.Rule("A").Action)
 	said := f.said()
 	require.Contains(t, said, "repeat: 1h → 2h")
 	require.Contains(t, said, "types.A.action: none → restart")
+	require.Contains(t, said, "types.B.action: none → [restart, stop]")
+	require.Contains(t, said, "brake.containers: 3 → 0")
 	require.Contains(t, said, "types.A.target", "and what it warns of")
 	f.look()
 	require.Empty(t, f.said())
@@ -229,6 +233,8 @@ func TestThePolicyCommands(t *testing.T) {
 		return path
 	}
 	good, bad := write("good.yaml", "repeat: 1h"), write("bad.yaml", "repeat: 1h\nrepaet: 2h\ndefaults: {cooldown: 25m}")
+	ladder := write("ladder.yaml", "brake: {containers: 0}\ntypes: {TICKER_SYNC_TIMEOUT: {action: [restart, restart, escalate], backoff: 1.5, host: trading-1}}")
+	senseless := write("senseless.yaml", "types: {A: {action: [escalate]}}")
 	doubtful := write("doubtful.yaml", "types: {A: {action: restart, target: gateway}}")
 	for name, test := range map[string]struct {
 		args []string
@@ -238,6 +244,9 @@ func TestThePolicyCommands(t *testing.T) {
 	}{
 		"good":               {[]string{"policy", "check", good}, nil, 0, []string{"正确", "注意 (warnings): 0"}},
 		"with warnings":      {[]string{"policy", "check", doubtful}, nil, 0, []string{"第 1 行 types.A.target"}},
+		"ladder":             {[]string{"policy", "check", ladder}, nil, 0, []string{"注意 (warnings): 0"}},
+		"ladder of nothing":  {[]string{"policy", "check", senseless}, nil, 1, []string{"第 1 行 types.A.action[0]", "write action: none"}},
+		"show a ladder":      {[]string{"policy", "show"}, []string{"POLICY_FILE=" + ladder}, 0, []string{"action: [restart, restart, escalate] # 策略文件第 2 行", "containers: 0 # 策略文件第 1 行", "backoff: 1.5", "steady: 2m # 默认"}},
 		"bad":                {[]string{"policy", "check", bad}, nil, 1, []string{"第 2 行 repaet", "did you mean repeat"}},
 		"configured":         {[]string{"policy", "check"}, []string{"POLICY_FILE=" + bad}, 1, []string{"repaet"}},
 		"missing":            {[]string{"policy", "check", "nowhere.yaml"}, nil, 1, []string{"nowhere.yaml", "挂载"}},
@@ -257,11 +266,13 @@ func TestThePolicyCommands(t *testing.T) {
 			}
 		})
 	}
-	shown, code := runOnce(t, []string{"POLICY_FILE=" + doubtful}, "policy", "show")
-	require.Zero(t, code)
-	require.Contains(t, shown, "target: gateway # 策略文件第 1 行")
-	out, code := runOnce(t, nil, "policy", "check", write("shown.yaml", shown))
-	require.Zero(t, code, out)
+	for file, want := range map[string]string{doubtful: "target: gateway # 策略文件第 1 行", ladder: "host: trading-1 # 策略文件第 2 行"} {
+		shown, code := runOnce(t, []string{"POLICY_FILE=" + file}, "policy", "show")
+		require.Zero(t, code)
+		require.Contains(t, shown, want)
+		out, code := runOnce(t, nil, "policy", "check", write("shown.yaml", shown))
+		require.Zero(t, code, out)
+	}
 }
 
 // runOnce runs the built program once and gives what it printed.

@@ -44,22 +44,32 @@ func (r *policyReader) lineOf(alertType string, keys ...string) (line int, given
 }
 
 // nestedKeys are those of a rule, as places name them.
-var nestedKeys = []string{"action", "manual", "target", "cooldown", "budget.max", "budget.per", "engineWait", "verify.stable", "verify.healthy", "symptom", "labels", "groups", "mention"}
+var nestedKeys = []string{"action", "manual", "target", "host", "minSeverity", "cooldown", "backoff", "budget.max", "budget.per", "startGrace", "engineWait",
+	"verify.stable", "verify.healthy", "verify.steady", "symptom", "labels", "groups", "mention"}
+
+// policyKeys hold the policy back, and no person.
+var policyKeys = []string{"minSeverity", "cooldown", "backoff", "budget.max", "budget.per", "startGrace"}
 
 // guards judges one rule. A budget bites only when it can be spent while its
-// first restart still counts: Max restarts take at least Max cooldowns.
+// first restart still counts: Max restarts take at least Max cooldowns, each
+// longer than the one before by the back-off.
 func (r *policyReader) guards(alertType string, rule alerting.Rule) {
 	g := rule.Guard
 	at := place{alertType: alertType, key: "budget"}
 	if alertType == "" {
 		at.key = "defaults.budget"
 	}
-	if line, given := r.lineOf(alertType, "cooldown", "budget.max", "budget.per"); given {
-		needed := time.Duration(g.Budget) * g.Cooldown
+	if line, given := r.lineOf(alertType, "cooldown", "backoff", "budget.max", "budget.per"); given {
+		needed := spending(g)
 		switch {
 		case g.Cooldown > g.Per:
 			r.add(line, at, fmt.Sprintf("per（%s）短于 cooldown（%s），预算永远用不完：请加长 per 或缩短 cooldown", short(g.Per), short(g.Cooldown)),
 				fmt.Sprintf("per (%s) is shorter than cooldown (%s), so that the budget can never be spent: lengthen per or shorten cooldown", short(g.Per), short(g.Cooldown)))
+		case needed >= g.Per && g.Backoff > 1:
+			r.add(line, at, fmt.Sprintf("预算永远用不完：%d 次至少需要 %s（cooldown %s，每次 × %v），而 per 是 %s。请加长 per，或减小 max、cooldown 或 backoff",
+				g.Budget, short(needed), short(g.Cooldown), g.Backoff, short(g.Per)),
+				fmt.Sprintf("the budget can never be spent: %d restarts take at least %s (cooldown %s, each time × %v), and per is %s. Make per longer, or max, cooldown or backoff less",
+					g.Budget, short(needed), short(g.Cooldown), g.Backoff, short(g.Per)))
 		case needed >= g.Per:
 			r.add(line, at, fmt.Sprintf("预算永远用不完：%d 次至少需要 %d × %s = %s，而 per 是 %s。请把 per 加长到 %s 以上，或减小 max 或 cooldown",
 				g.Budget, g.Budget, short(g.Cooldown), short(needed), short(g.Per), short(needed)),
@@ -74,6 +84,17 @@ func (r *policyReader) guards(alertType string, rule alerting.Rule) {
 	}
 }
 
+// spending is how long it takes at least to use a budget up and cool down. Where
+// it is as long as Per, the back-off stops growing: more does not matter.
+func spending(g alerting.Guard) time.Duration {
+	sum, wait := time.Duration(0), g.Cooldown
+	for range g.Budget {
+		sum += wait
+		wait = min(time.Duration(float64(wait)*max(g.Backoff, 1)), max(g.Per, g.Cooldown))
+	}
+	return sum
+}
+
 // doubts warns of what may be meant and seldom is.
 func (r *policyReader) doubts(c Config, in *PolicyInForce) {
 	p := &in.Policy
@@ -81,11 +102,15 @@ func (r *policyReader) doubts(c Config, in *PolicyInForce) {
 		rule := p.Rules[name]
 		r.reach(name, rule, p)
 		r.idle(name, rule)
+		r.steps(name, rule)
+		r.unmet(name, rule, p)
 		if line, given := r.lineOf(name, "action"); given && c.Mode == alerting.Off && rule.Action != alerting.NoAction {
 			r.warn(line, place{alertType: name, key: "action"}, "REMEDIATION_MODE=off，不会自动执行", "REMEDIATION_MODE=off: it is not done by itself")
 		}
 	}
 	r.reach("", p.Default, p)
+	r.steps("", p.Default)
+	r.brakes(p.Brake)
 	if line, given := r.lineOf("", "symptom"); given {
 		r.outlives(line, place{key: "defaults.symptom"}, p.Default.Symptom, p.IncidentGap)
 	}
@@ -129,16 +154,21 @@ func (r *policyReader) reach(alertType string, rule alerting.Rule, p *alerting.P
 
 // idle warns of settings of an action that a type does not have.
 func (r *policyReader) idle(alertType string, rule alerting.Rule) {
-	if rule.Action != alerting.NoAction {
-		return
-	}
-	keys := []string{"cooldown", "budget.max", "budget.per"} // a person is not held by them
-	if rule.Manual == alerting.NoAction {
+	zh, en := "没有作用：该类型没有自动处置（action: none）", "has no effect: this type does nothing by itself (action: none)"
+	acts := append(slices.Clone(rule.Ladder), rule.Action, rule.Manual)
+	var keys []string
+	switch {
+	case rule.Action == alerting.NoAction && rule.Manual == alerting.NoAction:
 		keys = nestedKeys[2:slices.Index(nestedKeys, "labels")]
+	case rule.Action == alerting.NoAction:
+		keys = policyKeys
+	case !slices.Contains(acts, alerting.Restart) && !slices.Contains(acts, alerting.Start):
+		zh, en = "没有作用：该类型只会停止容器", "has no effect: this type only stops the container"
+		keys = []string{"verify.healthy", "verify.steady"}
 	}
 	for _, key := range keys {
 		if line, given := r.lineOf(alertType, key); given {
-			r.warn(line, place{alertType: alertType, key: key}, "没有作用：该类型没有自动处置（action: none）", "has no effect: this type does nothing by itself (action: none)")
+			r.warn(line, place{alertType: alertType, key: key}, zh, en)
 		}
 	}
 }

@@ -22,6 +22,7 @@ func (r *policyReader) policy(root *yaml.Node, p *alerting.Policy) {
 		{"repeat", r.duration(&p.Repeat)},
 		{"changedWord", r.duration(&p.ChangedWord)},
 		{"containers", r.words(&p.Containers, 500, judge{valid: containerName.MatchString, zh: zhContainer, en: enContainer})},
+		{"brake", r.brake(&p.Brake)},
 		{"defaults", func(v *yaml.Node, at place) { r.rule(v, at, &p.Default) }},
 		{"types", func(v *yaml.Node, _ place) { types = v }},
 		{logsSection, func(v *yaml.Node, _ place) { logs = v }},
@@ -40,15 +41,20 @@ func (r *policyReader) policy(root *yaml.Node, p *alerting.Policy) {
 }
 
 // inherit gives the defaults of the file to the types that are built in. What
-// makes them what they are stays: a default action is meant for other types.
+// makes them what they are stays, the ownKeys: a default action is meant for
+// other types.
 func inherit(p *alerting.Policy) {
 	p.Rules = maps.Clone(p.Rules)
 	for name, own := range p.Rules {
 		rule := p.Default
-		rule.Action, rule.Manual, rule.Symptom = own.Action, own.Manual, own.Symptom
+		rule.Action, rule.Ladder, rule.Manual = own.Action, own.Ladder, own.Manual
+		rule.Verify.Steady, rule.Symptom = own.Verify.Steady, own.Symptom
 		p.Rules[name] = rule
 	}
 }
+
+// ownKeys are what inherit leaves to a built-in type.
+var ownKeys = []string{"action", "manual", "verify.steady", "symptom"}
 
 func (r *policyReader) types(node *yaml.Node, p *alerting.Policy) {
 	at := place{key: "types"}
@@ -77,31 +83,39 @@ func (r *policyReader) alertType(key *yaml.Node, at place) bool {
 
 // ruleKeys are the keys of defaults and of a type, in the order of the
 // documentation.
-var ruleKeys = []string{"action", "manual", "target", "cooldown", "budget", "engineWait", "verify", "symptom", "labels", "groups", "mention"}
+var ruleKeys = []string{"action", "manual", "target", "host", "minSeverity", "cooldown", "backoff", "budget", "startGrace", "engineWait", "verify", "symptom", "labels", "groups", "mention"}
+
+// typeKeys belong to one type: in the defaults, events of every unknown type
+// would touch one container, or one host alone.
+var typeKeys = []string{"target", "host"}
 
 func (r *policyReader) rule(node *yaml.Node, at place, rule *alerting.Rule) {
 	before := rule.Action
 	readers := map[string]func(*yaml.Node, place){
-		"action":     r.action(&rule.Action),
-		"manual":     r.action(&rule.Manual),
-		"target":     r.container(&rule.Target),
-		"cooldown":   r.duration(&rule.Guard.Cooldown),
-		"engineWait": r.duration(&rule.Guard.EngineWait),
-		"symptom":    r.duration(&rule.Symptom),
-		"labels":     r.words(&rule.Labels, 8, judge{valid: isLabel, zh: "必须是 metadata 的名称", en: "must be the name of a metadata key"}),
-		"groups":     r.words(&rule.Groups, 50, named),
-		"mention":    r.mention(&rule.Mentions),
+		"action":      r.action(rule),
+		"manual":      r.manual(&rule.Manual),
+		"target":      r.container(&rule.Target),
+		"host":        r.host(&rule.Host),
+		"minSeverity": r.minSeverity(&rule.MinSeverity),
+		"cooldown":    r.duration(&rule.Guard.Cooldown),
+		"backoff":     r.factor(&rule.Guard.Backoff),
+		"startGrace":  r.durationOrNone(&rule.Guard.StartGrace),
+		"engineWait":  r.duration(&rule.Guard.EngineWait),
+		"symptom":     r.duration(&rule.Symptom),
+		"labels":      r.words(&rule.Labels, 8, judge{valid: isLabel, zh: "必须是 metadata 的名称", en: "must be the name of a metadata key"}),
+		"groups":      r.words(&rule.Groups, 50, named),
+		"mention":     r.mention(&rule.Mentions),
 		"budget": func(v *yaml.Node, at place) {
-			r.section(v, at, []field{{"max", r.count(&rule.Guard.Budget)}, {"per", r.duration(&rule.Guard.Per)}})
+			r.section(v, at, []field{{"max", r.budget(&rule.Guard.Budget)}, {"per", r.duration(&rule.Guard.Per)}})
 		},
 		"verify": func(v *yaml.Node, at place) {
-			r.section(v, at, []field{{"stable", r.duration(&rule.Verify.Stable)}, {"healthy", r.duration(&rule.Verify.Healthy)}})
+			r.section(v, at, []field{{"stable", r.duration(&rule.Verify.Stable)}, {"healthy", r.duration(&rule.Verify.Healthy)}, {"steady", r.durationOrNone(&rule.Verify.Steady)}})
 		},
 	}
 	var fields []field
 	for _, key := range ruleKeys {
-		if key == "target" && at.alertType == "" {
-			continue // one container for events of every unknown type: never meant
+		if at.alertType == "" && slices.Contains(typeKeys, key) {
+			continue
 		}
 		fields = append(fields, field{key, readers[key]})
 	}
@@ -141,14 +155,23 @@ func (r *policyReader) text(v *yaml.Node, at place, zh, en string) (string, bool
 const longestPolicy = 30 * 24 * time.Hour
 
 func (r *policyReader) duration(into *time.Duration) func(*yaml.Node, place) {
-	const zh, en = "必须是 1s 到 720h 的时长，带单位，如 30s、5m、1h30m", "must be a duration from 1s to 720h with its unit, such as 30s, 5m or 1h30m"
+	return r.lasting(into, false, "必须是 1s 到 720h 的时长，带单位，如 30s、5m、1h30m", "must be a duration from 1s to 720h with its unit, such as 30s, 5m or 1h30m")
+}
+
+// durationOrNone reads a wait that can be switched off.
+func (r *policyReader) durationOrNone(into *time.Duration) func(*yaml.Node, place) {
+	return r.lasting(into, true, "必须是 1s 到 720h 的时长，带单位，如 30s、5m；不需要则写 0s", "must be a duration from 1s to 720h with its unit, such as 30s or 5m; 0s for none")
+}
+
+func (r *policyReader) lasting(into *time.Duration, none bool, zh, en string) func(*yaml.Node, place) {
 	return func(v *yaml.Node, at place) {
 		text, ok := r.text(v, at, zh, en)
 		if !ok {
 			return
 		}
 		d, err := time.ParseDuration(text)
-		if err != nil || v.Tag != "!!str" || d < shortest || d > longestPolicy {
+		inBounds := d >= shortest && d <= longestPolicy || none && d == 0
+		if err != nil || v.Tag != "!!str" || !inBounds {
 			r.add(v.Line, at, zh, en)
 			return
 		}
@@ -156,35 +179,23 @@ func (r *policyReader) duration(into *time.Duration) func(*yaml.Node, place) {
 	}
 }
 
-func (r *policyReader) count(into *int) func(*yaml.Node, place) {
-	const zh, en = "必须是 1 到 100 的整数；完全不自动处置请写 action: none", "must be a whole number from 1 to 100; for no action at all write action: none"
+func (r *policyReader) budget(into *int) func(*yaml.Node, place) {
+	return r.whole(into, func(n int) bool { return n >= 1 && n <= 100 },
+		"必须是 1 到 100 的整数；完全不自动处置请写 action: none", "must be a whole number from 1 to 100; for no action at all write action: none")
+}
+
+func (r *policyReader) whole(into *int, valid func(int) bool, zh, en string) func(*yaml.Node, place) {
 	return func(v *yaml.Node, at place) {
 		text, ok := r.text(v, at, zh, en)
 		if !ok {
 			return
 		}
 		n, err := strconv.Atoi(text)
-		if err != nil || v.Tag != "!!int" || n < 1 || n > 100 {
+		if err != nil || v.Tag != "!!int" || !valid(n) {
 			r.add(v.Line, at, zh, en)
 			return
 		}
 		*into = n
-	}
-}
-
-func (r *policyReader) action(into *alerting.Action) func(*yaml.Node, place) {
-	const zh, en = "只能是 none | restart | start", "must be one of none | restart | start"
-	return func(v *yaml.Node, at place) {
-		text, ok := r.text(v, at, zh, en)
-		if !ok {
-			return
-		}
-		switch action := alerting.Action(text); action {
-		case alerting.NoAction, alerting.Restart, alerting.Start:
-			*into = action
-		default:
-			r.add(v.Line, at, zh, en)
-		}
 	}
 }
 

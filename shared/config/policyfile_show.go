@@ -2,8 +2,10 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,7 +32,7 @@ func short(d time.Duration) string {
 // setting is one value of a policy: a scalar or a list.
 type setting struct {
 	at    place
-	value any // string, int, []string or mentions
+	value any // string, int, float64, []string or mentions
 }
 
 func (s setting) text() string {
@@ -40,7 +42,7 @@ func (s setting) text() string {
 	case mentions:
 		return v.text()
 	}
-	return fmt.Sprint(s.value)
+	return fmt.Sprint(s.value) // a factor from 1 to 10 as 2 or 1.5
 }
 
 // settings lists what a policy file can say, with the value that holds.
@@ -50,6 +52,9 @@ func settings(p *alerting.Policy, types []string) []setting {
 		{place{key: "repeat"}, short(p.Repeat)},
 		{place{key: "changedWord"}, short(p.ChangedWord)},
 		{place{key: "containers"}, p.Containers},
+		{place{key: "brake.containers"}, p.Brake.Containers},
+		{place{key: "brake.per"}, short(p.Brake.Per)},
+		{place{key: "brake.hold"}, short(p.Brake.Hold)},
 	}
 	all = append(all, ruleSettings(place{key: "defaults"}, p.Default)...)
 	for _, name := range types {
@@ -60,21 +65,38 @@ func settings(p *alerting.Policy, types []string) []setting {
 
 func ruleSettings(at place, rule alerting.Rule) []setting {
 	all := []setting{
-		{at.below("action"), string(rule.Action)},
+		{at.below("action"), steps(rule)},
 		{at.below("manual"), string(rule.Manual)},
 		{at.below("target"), rule.Target},
+		{at.below("host"), rule.Host},
+		{at.below("minSeverity"), string(cmp.Or(rule.MinSeverity, alerting.Info))},
 		{at.below("cooldown"), short(rule.Guard.Cooldown)},
+		{at.below("backoff"), rule.Guard.Backoff},
 		{at.below("budget.max"), rule.Guard.Budget},
 		{at.below("budget.per"), short(rule.Guard.Per)},
+		{at.below("startGrace"), short(rule.Guard.StartGrace)},
 		{at.below("engineWait"), short(rule.Guard.EngineWait)},
 		{at.below("verify.stable"), short(rule.Verify.Stable)},
 		{at.below("verify.healthy"), short(rule.Verify.Healthy)},
+		{at.below("verify.steady"), short(rule.Verify.Steady)},
 		{at.below("symptom"), short(rule.Symptom)},
 		{at.below("labels"), rule.Labels},
 		{at.below("groups"), rule.Groups},
 		{at.below("mention"), mentions(rule.Mentions)},
 	}
 	return slices.DeleteFunc(all, func(s setting) bool { text, ok := s.value.(string); return ok && text == "" })
+}
+
+// steps is what a rule does by itself, as people write it: a word or a ladder.
+func steps(rule alerting.Rule) any {
+	if len(rule.Ladder) == 0 {
+		return string(rule.Action)
+	}
+	var words []string
+	for _, step := range rule.Ladder {
+		words = append(words, string(step))
+	}
+	return words
 }
 
 // Changes lists the values in which next differs, as "key: before → after".
@@ -108,18 +130,16 @@ func (in PolicyInForce) Changes(next PolicyInForce) []string {
 func (in PolicyInForce) YAML() ([]byte, error) {
 	names := slices.Sorted(maps.Keys(in.Policy.Rules))
 	all := settings(&in.Policy, names)
-	usual := map[string]string{}
-	for _, s := range all {
-		if key, ok := strings.CutPrefix(s.at.key, "defaults."); ok && s.at.alertType == "" {
-			usual[key] = s.text()
-		}
+	implied, usual := in.implied(names), map[string]string{}
+	for _, s := range ruleSettings(place{}, in.Policy.Default) {
+		usual[s.at.key] = s.text()
 	}
 	root := &yaml.Node{Kind: yaml.MappingNode}
 	for _, s := range all {
 		path := strings.Split(s.at.key, ".")
 		if s.at.alertType != "" {
-			own := s.at.section != "" || slices.Contains([]string{"action", "manual", "symptom"}, s.at.key)
-			if !own && usual[s.at.key] == s.text() {
+			always := s.at.section != "" || slices.Contains([]string{"action", "manual", "symptom"}, s.at.key)
+			if !always && usual[s.at.key] == s.text() && implied[s.at] == s.text() {
 				continue
 			}
 			path = append([]string{s.at.under(), s.at.alertType}, path...)
@@ -140,6 +160,21 @@ func (in PolicyInForce) YAML() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// implied is what the types would have if the file said nothing but the
+// defaults: a built-in one keeps what is its own.
+func (in PolicyInForce) implied(types []string) map[place]string {
+	p := alerting.DefaultPolicy()
+	p.Default = in.Policy.Default
+	inherit(&p)
+	values := map[place]string{}
+	for _, name := range types {
+		for _, s := range ruleSettings(place{alertType: name}, p.Rule(name)) {
+			values[s.at] = s.text()
+		}
+	}
+	return values
+}
+
 func (s setting) node(comment string) *yaml.Node {
 	n := scalar("")
 	switch v := s.value.(type) {
@@ -147,6 +182,11 @@ func (s setting) node(comment string) *yaml.Node {
 		n.Value = v
 	case int:
 		n.Tag, n.Value = "!!int", strconv.Itoa(v)
+	case float64:
+		n.Tag, n.Value = "!!float", s.text()
+		if v == math.Trunc(v) {
+			n.Tag = "!!int" // as it is written
+		}
 	case []string:
 		n = sequence(v)
 	case mentions:
@@ -201,7 +241,7 @@ func (in PolicyInForce) origin(at place) string {
 		return "默认 (default)"
 	}
 	_, builtIn := alerting.DefaultPolicy().Rules[at.alertType]
-	if at.alertType != "" && !(builtIn && slices.Contains([]string{"action", "manual", "symptom"}, at.key)) {
+	if at.alertType != "" && !(builtIn && slices.Contains(ownKeys, at.key)) {
 		return "同 defaults (as defaults)"
 	}
 	return "默认 (default)"

@@ -51,10 +51,12 @@ func TestEveryKeyOfThePolicyFileIsRead(t *testing.T) {
 	assert.Equal(t, 10*time.Minute, p.ChangedWord)
 	assert.Equal(t, []string{"aifuturetrade-async-service", "gateway"}, p.Containers)
 
+	assert.Equal(t, alerting.BrakeRule{Containers: 4, Per: 2 * time.Minute, Hold: 15 * time.Minute}, p.Brake)
+
 	defaults := alerting.Rule{
-		Action: alerting.NoAction, Manual: alerting.Restart, Labels: []string{"region"},
-		Guard:   alerting.Guard{Cooldown: 6 * time.Minute, Budget: 4, Per: 2 * time.Hour, EngineWait: 90 * time.Second},
-		Verify:  alerting.Verify{Stable: 45 * time.Second, Healthy: 4 * time.Minute},
+		Action: alerting.NoAction, Manual: alerting.Restart, Labels: []string{"region"}, MinSeverity: alerting.Warning,
+		Guard:   alerting.Guard{Cooldown: 6 * time.Minute, Budget: 4, Per: 2 * time.Hour, Backoff: 1.5, StartGrace: 20 * time.Second, EngineWait: 90 * time.Second},
+		Verify:  alerting.Verify{Stable: 45 * time.Second, Healthy: 4 * time.Minute, Steady: time.Minute},
 		Symptom: 7 * time.Minute,
 		Groups:  []string{"运维群"}, Mentions: []alerting.Mention{{From: alerting.Critical, Users: []string{"boss"}}},
 	}
@@ -63,12 +65,15 @@ func TestEveryKeyOfThePolicyFileIsRead(t *testing.T) {
 	ticker := defaults
 	ticker.Action, ticker.Target = alerting.Restart, "aifuturetrade-async-service"
 	ticker.Guard.Cooldown, ticker.Guard.Budget, ticker.Symptom = 10*time.Minute, 2, 8*time.Minute
+	ticker.Host, ticker.Guard.Backoff, ticker.Verify.Steady = "trading-1", 2, 0
 	ticker.Groups = []string{"值班群", "3"}
 	ticker.Mentions = []alerting.Mention{{From: alerting.Warning, Users: []string{"zhang.san"}}, {From: alerting.Critical, Users: []string{"boss", "li.si"}}}
 	assert.Equal(t, ticker, p.Rule(alerting.TickerSyncTimeout), "what a type does not say it takes from defaults")
 
 	stuck := defaults
 	stuck.Action, stuck.Target, stuck.Labels = alerting.Restart, "gateway", []string{}
+	stuck.Ladder, stuck.Manual = []alerting.Action{alerting.Restart, alerting.Restart, alerting.Escalate}, alerting.Stop
+	stuck.MinSeverity, stuck.Guard.StartGrace, stuck.Verify.Steady = "", 0, 0 // INFO is what holds without one
 	stuck.Groups, stuck.Mentions = []string{}, []alerting.Mention{{From: alerting.Info, Users: []string{"li.si"}}}
 	assert.Equal(t, stuck, p.Rule("ORDER_STUCK"))
 
@@ -119,7 +124,7 @@ func TestWhatTheFileDoesNotSayStaysAsItWas(t *testing.T) {
 }
 
 func TestDefaultsReachEveryTypeExceptInWhatMakesABuiltInOneWhatItIs(t *testing.T) {
-	p := parse(t, env{}, "types: {MINE: {cooldown: 1m}}\ndefaults: {action: restart, cooldown: 2m, symptom: 20m}").Policy
+	p := parse(t, env{}, "types: {MINE: {cooldown: 1m}}\ndefaults: {action: restart, cooldown: 2m, symptom: 20m, verify: {steady: 1m}}").Policy
 	assert.Equal(t, 2*time.Minute, p.Rule(alerting.TickerSyncTimeout).Guard.Cooldown)
 	assert.Equal(t, 5*time.Minute, p.Rule(alerting.TickerSyncTimeout).Symptom, "it follows from how a stall is found")
 	assert.Equal(t, alerting.NoAction, p.Rule(alerting.ContainerDown).Action, "a container that somebody stopped stays down")
@@ -128,6 +133,9 @@ func TestDefaultsReachEveryTypeExceptInWhatMakesABuiltInOneWhatItIs(t *testing.T
 	assert.Equal(t, alerting.Restart, p.Rule("OTHER").Action)
 	assert.Equal(t, time.Minute, p.Rule("MINE").Guard.Cooldown)
 	assert.Equal(t, 20*time.Minute, p.Rule("MINE").Symptom)
+	assert.Equal(t, time.Minute, p.Rule("MINE").Verify.Steady)
+	assert.Equal(t, 2*time.Minute, p.Rule(alerting.ContainerUnhealthy).Verify.Steady, "longer than its check takes to fail")
+	assert.Zero(t, p.Rule(alerting.TickerSyncTimeout).Verify.Steady)
 }
 
 func TestWhatIsDoneByItselfCanBeAskedForByHand(t *testing.T) {
@@ -166,7 +174,14 @@ func TestEachMistakeIsNamedWithItsLine(t *testing.T) {
 		"containers: gateway":                    "1 containers",
 		"containers:":                            "1 containers",
 		"containers: [[a]]":                      "1 containers[0]",
-		"types:\n  A:\n    action: [restart]":    "3 types.A.action",
+		"types:\n  A:\n    action: {a: b}":       "3 types.A.action",
+		"types:\n  A:\n    manual: [restart]":    "3 types.A.manual",
+		"defaults:\n  host: trading-1":           "2 defaults.host",
+		"defaults:\n  brake: {containers: 2}":    "2 defaults.brake",
+		"Brake: {}":                              "1 Brake",
+		"brake: 3":                               "1 brake",
+		"brake: []":                              "1 brake",
+		"brake: {max: 3}":                        "1 brake.max",
 		"types:\n  A:\n    labels: {a: b}":       "3 types.A.labels",
 		"defaults: {budget: {max: \"3\"}}":       "1 defaults.budget.max",
 		"defaults: {budget: {max: 2.5}}":         "1 defaults.budget.max",
@@ -190,7 +205,8 @@ func TestEachMistakeIsNamedWithItsLine(t *testing.T) {
 		"repeat: true":           "1 repeat",
 		// Words.
 		"types:\n  A:\n    action: Restart":             "3 types.A.action",
-		"types:\n  A:\n    action: stop":                "3 types.A.action",
+		"types:\n  A:\n    action: kill":                "3 types.A.action",
+		"types:\n  A:\n    manual: escalate":            "3 types.A.manual",
 		"types:\n  A:\n    action: off":                 "3 types.A.action",
 		"types:\n  A:\n    target: 'gate*'":             "3 types.A.target",
 		"types:\n  A:\n    target: ''":                  "3 types.A.target",
@@ -310,6 +326,7 @@ func TestAComplaintNeverShowsAValue(t *testing.T) {
 		"repeat: " + canary, "containers: ['*" + canary + "']", "types: {A: {action: " + canary + "}}", "defaults: " + canary, canary,
 		"types: {'https://qyapi.weixin.qq.com/?key=" + canary + "': {}}", "'key=" + canary + "': 1", "repeat: *" + canary, "a: '" + canary, "a: b: " + canary,
 		"defaults: {budget: {max: " + canary + "}}", "defaults: {groups: ['https://h/send?key=" + canary + "']}", "defaults: {mention: ['@" + canary + "']}", "defaults: {mention: {'" + canary + "=': []}}", "repeat: !" + canary + " 5m", "%" + canary + "\n---\n{}", "types: {A: {target: '" + canary + "*'}}",
+		"types: {A: {action: [restart, " + canary + "]}}", "types: {A: {host: 'tcp://u:" + canary + "@h'}}", "defaults: {backoff: " + canary + "}", "brake: " + canary, "defaults: {minSeverity: " + canary + "}",
 	} {
 		_, err := complaints(t, env{}, text)
 		assert.NotContains(t, err.Error(), canary, text)

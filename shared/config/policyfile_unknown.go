@@ -31,6 +31,10 @@ func (r *policyReader) unknown(key *yaml.Node, at place, known []string) {
 		zh, en = hint[0], hint[1]
 	case plain == "target" && at.key == "defaults":
 		zh, en = "target 只能写在某个类型下：否则所有未知类型都会处置同一个容器", "target belongs to one type: here, events of every unknown type would touch that container"
+	case plain == "host" && at.key == "defaults":
+		zh, en = "host 只能写在某个类型下：否则只在别的主机上的容器都无法处置", "host belongs to one type: here, no container of another host could be acted on"
+	case plain == "brake" && at != place{}:
+		zh, en = "刹车按主机计算，请写在最外层 brake:", "the brake is a host's: it belongs at the top, as brake:"
 	case at == place{} && slices.Contains(ruleKeys, key.Value):
 		zh, en = "应写在 defaults: 或 types: 的某个类型下", "belongs under defaults: or under a type of types:"
 	default:

@@ -73,7 +73,7 @@ func (s *step) verify(ctx context.Context) error {
 				from = at
 			}
 		}
-		return s.awaitEngine(ctx, err, from.Add(rule.Healthy+outlast), alerting.UnknownOutcome)
+		return s.awaitEngine(ctx, err, from.Add(max(rule.Healthy, rule.Steady)+outlast), alerting.UnknownOutcome)
 	}
 	next := s.r.Assess(c, rule, s.symptom, patience, s.loop.o.Now()) // StartedAt is of the engine's host, which is ours
 	if next.Do == alerting.StepWait {
@@ -83,7 +83,7 @@ func (s *step) verify(ctx context.Context) error {
 	if next.Yields() {
 		past, err := s.loop.engine.Recall(ctx, s.r.ContainerID)
 		if err != nil {
-			return s.awaitEngine(ctx, err, s.r.StartedAfter.Add(rule.Healthy+outlast), alerting.UnknownOutcome)
+			return s.awaitEngine(ctx, err, s.r.StartedAfter.Add(max(rule.Healthy, rule.Steady)+outlast), alerting.UnknownOutcome)
 		}
 		next = s.r.Yield(next, past)
 	}

@@ -131,9 +131,13 @@ func (t *tx) lockBrake(ctx context.Context, host alerting.Host, without int64) (
 	if containers != "" {
 		b.Containers = strings.Split(containers, ",")
 	}
+	since := t.now.Add(-t.policy.Brake.Per)
+	if !b.Engaged(t.now) && b.Until.After(since) {
+		since = b.Until // whoever released it knows of what was done before
+	}
 	b.Recent, err = collect(ctx, t, func(row scanner) (name string, err error) { return name, row.Scan(&name) },
 		"SELECT DISTINCT container FROM alert_remediations WHERE ordered_us > ? AND host = ? AND requested_by IS NULL AND id <> ?",
-		t.now.Add(-t.policy.Brake.Per).UnixMicro(), host.ID, without)
+		since.UnixMicro(), host.ID, without)
 	if err != nil {
 		return nil, fmt.Errorf("read what was acted upon: %w", err)
 	}
