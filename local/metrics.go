@@ -69,16 +69,18 @@ func (m *metrics) committed(c store.Commit) {
 type record interface {
 	Queues(ctx context.Context) ([]alerting.Queue, error)
 	Stats(ctx context.Context) (alerting.Stats, error)
+	Silences(ctx context.Context, all bool) (list alerting.Silences, now time.Time, err error)
 }
 
 // watch registers the gauges that are read when they are scraped.
 func (m *metrics) watch(db record, l *loops, w watching) {
 	m.registry.MustRegister(&watchGauges{watching: w}, &gauges{
 		db: db, loops: l,
-		pending: prometheus.NewDesc("trade_monitor_notifications_pending", "Words owed and not yet delivered, by group id (0: WECHAT_WEBHOOK_URL).", []string{"group"}, nil),
-		alerts:  prometheus.NewDesc("trade_monitor_alerts", "Alerts on record, by status.", []string{"status"}, nil),
-		loop:    prometheus.NewDesc("trade_monitor_loop_up", "1 while the loop runs.", []string{"loop"}, nil),
-		up:      prometheus.NewDesc("trade_monitor_database_up", "1 when the database answered this scrape.", nil, nil),
+		silences: prometheus.NewDesc("trade_monitor_silences_active", "Silences that keep words back now.", nil, nil),
+		pending:  prometheus.NewDesc("trade_monitor_notifications_pending", "Words owed and not yet delivered, by group id (0: WECHAT_WEBHOOK_URL).", []string{"group"}, nil),
+		alerts:   prometheus.NewDesc("trade_monitor_alerts", "Alerts on record, by status.", []string{"status"}, nil),
+		loop:     prometheus.NewDesc("trade_monitor_loop_up", "1 while the loop runs.", []string{"loop"}, nil),
+		up:       prometheus.NewDesc("trade_monitor_database_up", "1 when the database answered this scrape.", nil, nil),
 	})
 }
 
@@ -86,11 +88,12 @@ type gauges struct {
 	db                        record
 	loops                     *loops
 	pending, alerts, loop, up *prometheus.Desc
+	silences                  *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.pending, g.alerts, g.loop, g.up} {
+	for _, d := range []*prometheus.Desc{g.pending, g.alerts, g.loop, g.up, g.silences} {
 		ch <- d
 	}
 }
@@ -111,6 +114,11 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		for _, status := range alerting.Statuses {
 			ch <- prometheus.MustNewConstMetric(g.alerts, prometheus.GaugeValue, float64(stats.ByStatus[string(status)]), string(status))
 		}
+	} else {
+		up = 0
+	}
+	if list, now, err := g.db.Silences(ctx, false); err == nil {
+		ch <- prometheus.MustNewConstMetric(g.silences, prometheus.GaugeValue, float64(list.Active(now)))
 	} else {
 		up = 0
 	}

@@ -1,5 +1,6 @@
 // Package alerts is the reading side: the list of alerts, one alert's story,
-// counts, and the watches; and the WeCom groups that are told.
+// counts, and the watches; the WeCom groups that are told, and the silences
+// that keep words back.
 package alerts
 
 import (
@@ -11,13 +12,14 @@ import (
 	"trade-monitor/shared/httpapi"
 )
 
-// Store reads what is on record, and keeps the groups.
+// Store reads what is on record, and keeps the groups and the silences.
 type Store interface {
 	ListAlerts(ctx context.Context, filter alerting.Filter) (alerting.Page, error)
 	Story(ctx context.Context, id int64) (alerting.Story, error)
 	Stats(ctx context.Context) (alerting.Stats, error)
 	Watches(ctx context.Context) ([]alerting.Watch, error)
 	Groups
+	Silences
 }
 
 // Options is how answers are written and times without an offset are read.
@@ -44,7 +46,7 @@ func New(store Store, o Options) *Function {
 
 // Routes lists what the function answers.
 func (f *Function) Routes() []httpapi.Route {
-	return append(f.groupRoutes(), []httpapi.Route{
+	return append(append(f.groupRoutes(), f.silenceRoutes()...), []httpapi.Route{
 		{Method: http.MethodGet, Pattern: "/api/alerts", Scope: httpapi.Read, Handler: f.list},
 		{Method: http.MethodGet, Pattern: "/api/alerts/{id}", Scope: httpapi.Read, Handler: f.show},
 		{Method: http.MethodGet, Pattern: "/api/alerts/stats", Scope: httpapi.Read, Handler: f.stats},

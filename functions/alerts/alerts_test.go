@@ -31,6 +31,9 @@ type changes = interface {
 	DeleteGroup(ctx context.Context, id int64) error
 }
 
+// keeping is embedded under another name than the method Silences.
+type keeping = alerts.Silences
+
 // memory answers as told and keeps the filter that it was asked with.
 type memory struct {
 	filter alerting.Filter
@@ -42,6 +45,7 @@ type memory struct {
 	err    error
 
 	changes // what no test of reading uses
+	keeping
 }
 
 func (m *memory) ListAlerts(_ context.Context, f alerting.Filter) (alerting.Page, error) {

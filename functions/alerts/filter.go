@@ -138,20 +138,29 @@ func (q *query) time(name string) (at time.Time, day bool) {
 	if text == "" {
 		return time.Time{}, false
 	}
+	at, day, ok := readTime(text, q.location)
+	if !ok {
+		q.bad(name, badTime)
+	}
+	return at, day
+}
+
+const badTime = "时间格式应为 2026-02-25、2026-02-25 10:00:00 或 2026-02-25T10:00:00+08:00 (a time written like these)"
+
+func readTime(text string, location *time.Location) (at time.Time, day, ok bool) {
 	// A + that was not escaped arrives as a space: 10:00:00 08:00.
 	if at, err := time.Parse(time.RFC3339, plusAgain(text)); err == nil {
-		return at, false
+		return at, false, true
 	}
 	for _, layout := range localLayouts {
-		if at, err := time.ParseInLocation(layout, text, q.location); err == nil {
-			return at, false
+		if at, err := time.ParseInLocation(layout, text, location); err == nil {
+			return at, false, true
 		}
 	}
-	if at, err := time.ParseInLocation(time.DateOnly, text, q.location); err == nil {
-		return at, true
+	if at, err := time.ParseInLocation(time.DateOnly, text, location); err == nil {
+		return at, true, true
 	}
-	q.bad(name, "时间格式应为 2026-02-25、2026-02-25 10:00:00 或 2026-02-25T10:00:00+08:00 (a time written like these)")
-	return time.Time{}, false
+	return time.Time{}, false, false
 }
 
 func plusAgain(text string) string {

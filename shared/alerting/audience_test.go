@@ -115,9 +115,9 @@ func TestATypoIsOnRecordWithEveryDecisionThatTells(t *testing.T) {
 
 	alert := opened(p, time.Minute)
 	over, _ := Decide(State{Alert: alert}, event(func(ev *Event) { ev.Resolved = true }), p, fourGroups(), noon)
-	resolved, err := Resolve(*alert, "li", p, fourGroups(), noon)
+	resolved, err := Resolve(State{Alert: alert}, "li", p, fourGroups(), noon)
 	require.NoError(t, err)
-	settled := Settle(*alert, Remediation{Action: Restart, Container: service, Status: Failed, Reason: Reason{Code: "engine_error", Detail: "x"}}, p, fourGroups(), noon)
+	settled := Settle(State{Alert: alert}, Remediation{Action: Restart, Container: service, Status: Failed, Reason: Reason{Code: "engine_error", Detail: "x"}}, p, fourGroups(), noon)
 	broken := Recheck(State{Alert: alert, Ledger: restarted(0, 0, 0)}, p, fourGroups(), noon)
 	for _, change := range []Change{over, resolved, settled, broken} {
 		require.Len(t, change.Notifications, 1, change.Decision.What)
@@ -160,7 +160,7 @@ func TestWhatEndsWithNothingDoneBecauseTheAlertEndedSaysNothing(t *testing.T) {
 	over, _ := Decide(State{Alert: alert}, event(func(ev *Event) { ev.Resolved = true }), p, nil, noon)
 	require.Len(t, over.Notifications, 1, "people are told of the end")
 	r := Remediation{ID: 3, Action: Restart, Container: service, Status: Skipped, Reason: Reason{Code: "alert_over"}}
-	c := Settle(*over.Alert, r, p, nil, noon)
+	c := Settle(State{Alert: over.Alert}, r, p, nil, noon)
 	assert.Empty(t, c.Notifications)
 	assert.Equal(t, "already_over", c.Decision.Word.Code)
 	assert.Equal(t, "alert_over", c.Decision.Remedy.Code, "it is on record")

@@ -13,7 +13,7 @@ type State struct {
 	Ledger Ledger // of the container that the alert's remediation would touch
 	// Symptom is what our own watches say of what the alert is about.
 	Symptom  Symptom
-	Silenced Reason // why a silence holds the healing; zero: none does
+	Silences Silences // that may keep words about it back, or hold its remediation
 }
 
 // Change is what a decision writes, all of it in one transaction. What is nil
@@ -27,6 +27,8 @@ type Change struct {
 	Remediation   *Remediation // a new one when its ID is 0, else its next state
 	Disproved     *Remediation // an earlier success that turned out to be none
 	Decision      *Decision
+
+	silences Silences // asked before a word is owed
 }
 
 // Receipt is what the author of an event is told.
@@ -58,7 +60,7 @@ func Decide(s State, ev Event, p *Policy, groups []Group, now time.Time) (Change
 	if ev.Resolved {
 		return decideResolved(s, ev, p, groups, now)
 	}
-	var c Change
+	c := Change{silences: s.Silences}
 	alert := s.Alert
 	if alert != nil && now.Sub(alert.LastSeenAt) >= p.IncidentGap {
 		c.Stale, c.StaleDecision = closeStale(*alert, p, now)
@@ -80,7 +82,7 @@ func Decide(s State, ev Event, p *Policy, groups []Group, now time.Time) (Change
 	remedy, skipped := c.decideRemedy(s, p, now)
 	word := c.decideWord(audience, p, ev, now)
 	if skipped && remedy.Code == "budget" && word.Code != "told" {
-		c.owe(audience, Outcome, now) // the breaker opened: a person is asked
+		c.tell(audience, Outcome, now) // the breaker opened: a person is asked
 	}
 	notes := slices.Clone(ev.Notes)
 	if c.Disproved != nil {
@@ -143,9 +145,16 @@ func (c *Change) decideWord(audience []Group, p *Policy, ev Event, now time.Time
 		}
 		return Reason{Code: "repeat_wait", Until: wait}
 	}
-	c.owe(audience, Firing, now)
-	c.Alert.Words = Words{At: now, Severity: c.Alert.Severity, Text: c.Alert.LatestText}
-	return Reason{Code: "told", Detail: names(audience)}
+	return c.tellFiring(audience, now)
+}
+
+// tellFiring owes the word that the alert began or goes on.
+func (c *Change) tellFiring(audience []Group, now time.Time) Reason {
+	why := c.tell(audience, Firing, now)
+	if why.Code == "told" {
+		c.Alert.Words = Words{At: now, Severity: c.Alert.Severity, Text: c.Alert.LatestText}
+	}
+	return why
 }
 
 // nobody says why an audience is empty: a configured fallback is left out only
@@ -158,11 +167,11 @@ func (p *Policy) nobody() Reason {
 }
 
 // wordWait is when the next word about an alert may be said. A worse severity
-// does not wait; changed words wait less; an acknowledged alert is not
-// repeated just because time passes.
+// does not wait, nor does what a silence kept back; changed words wait less; an
+// acknowledged alert is not repeated just because time passes.
 func (a *Alert) wordWait(p *Policy, now time.Time) time.Time {
 	switch last := a.Words; {
-	case last.At.IsZero(), a.Severity.Rank() > last.Severity.Rank():
+	case last.At.IsZero(), last.kept(), a.Severity.Rank() > last.Severity.Rank():
 		return now
 	case a.LatestText != last.Text:
 		return last.At.Add(p.ChangedWord)
@@ -183,7 +192,7 @@ func (c *Change) decideRemedy(s State, p *Policy, now time.Time) (why Reason, sk
 	}
 	rung := s.Ledger.rung(a, rule, c.Disproved)
 	action := rule.Step(rung)
-	why = p.Guard(Ask{Type: a.Type, Severity: a.Severity, Action: action, Rung: rung, Container: target, Ledger: s.Ledger, Silenced: s.Silenced, Now: now})
+	why = p.Guard(Ask{Type: a.Type, Severity: a.Severity, Action: action, Rung: rung, Container: target, Ledger: s.Ledger, Silenced: s.Silences.Holding(a.Type, a.Service, a.Severity, now).Reason(), Now: now})
 	a.RecheckAt = why.recheck()
 	if !why.IsZero() && a.Trail.remedyCode() == why.Code {
 		return why, false // said before: the trail counts it
@@ -254,7 +263,7 @@ func decideResolved(s State, ev Event, p *Policy, groups []Group, now time.Time)
 		return Change{}, Receipt{NotTold: Reason{Code: "not_opened"}, NotRemedied: Reason{Code: "not_opened"}, Notes: ev.Notes, At: now}
 	}
 	alert := *s.Alert
-	c := Change{Alert: &alert}
+	c := Change{Alert: &alert, silences: s.Silences}
 	c.Event = keep(c.Alert, ev, now)
 	audience, unusable := p.Audience(groups, alert.Type)
 	word := c.tellOver(audience, Over, now)
@@ -274,8 +283,7 @@ func (c *Change) tellOver(audience []Group, kind Kind, now time.Time) Reason {
 	case len(audience) == 0:
 		return Reason{Code: "no_group"}
 	}
-	c.owe(audience, kind, now)
-	return Reason{Code: "told", Detail: names(audience)}
+	return c.tell(audience, kind, now)
 }
 
 // joined puts the notes of one decision into a line.
@@ -291,27 +299,45 @@ func names(groups []Group) string {
 	return strings.Join(all, ", ")
 }
 
-// Recheck decides a refused remediation again when what refused it has ended,
-// and takes the next step after one that failed, if the symptom is still there.
+// Recheck decides again what was held for a time that is over: a refused
+// remediation, the step after one that failed, if the symptom is still there,
+// and news that a silence kept back.
 func Recheck(s State, p *Policy, groups []Group, now time.Time) Change {
 	alert := *s.Alert
-	c := Change{Alert: &alert}
+	c := Change{Alert: &alert, silences: s.Silences}
 	alert.RecheckAt = time.Time{}
 	if !alert.Active() {
 		return c
 	}
-	if !s.symptomStays(p.Rule(alert.Type), now) {
-		c.Decision = c.Alert.append(Decision{What: WhatRecheck, Remedy: Reason{Code: "symptom_gone"}}, now)
-		return c
+	d, skipped := Decision{What: WhatRecheck}, false
+	switch rule := p.Rule(alert.Type); {
+	case rule.Action == NoAction: // it is about words
+	case !s.symptomStays(rule, now):
+		d.Remedy = Reason{Code: "symptom_gone"}
+	default:
+		d.Remedy, skipped = c.decideRemedy(s, p, now)
 	}
-	why, skipped := c.decideRemedy(s, p, now)
-	d := Decision{What: WhatRecheck, Remedy: why}
-	if audience, unusable := p.Audience(groups, alert.Type); skipped && why.Code == "budget" && len(audience) > 0 {
-		c.owe(audience, Outcome, now) // the breaker opened: a person is asked
-		d.Word, d.Note = Reason{Code: "told", Detail: names(audience)}, unusable
+	d.Word, d.Note = c.tellLater(skipped && d.Remedy.Code == "budget", p, groups, now)
+	if !d.Word.IsZero() || !d.Remedy.IsZero() {
+		c.Decision = c.Alert.append(d, now)
 	}
-	c.Decision = c.Alert.append(d, now)
 	return c
+}
+
+// tellLater tells what a silence kept back and goes on, and asks a person when
+// the breaker opened.
+func (c *Change) tellLater(breaker bool, p *Policy, groups []Group, now time.Time) (word Reason, note string) {
+	kept := c.Alert.Words.kept()
+	audience, unusable := p.Audience(groups, c.Alert.Type)
+	switch {
+	case !kept && (!breaker || len(audience) == 0):
+		return Reason{}, ""
+	case len(audience) == 0:
+		return p.nobody(), unusable
+	case kept:
+		return c.tellFiring(audience, now), unusable // which shows the newest remediation, too
+	}
+	return c.tell(audience, Outcome, now), unusable
 }
 
 // symptomStays tells whether there is reason to believe that what an alert is

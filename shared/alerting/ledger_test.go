@@ -189,7 +189,7 @@ func TestAFailureClimbsWithoutAnotherEvent(t *testing.T) {
 			p.Rules[TickerSyncTimeout] = rule
 		})
 		ordered := noon.Add(-time.Minute)
-		change := Settle(*opened(p, time.Minute), Remediation{Status: c.status, Rung: c.rung, RequestedBy: c.by, OrderedAt: ordered}, p, nil, noon)
+		change := Settle(State{Alert: opened(p, time.Minute)}, Remediation{Status: c.status, Rung: c.rung, RequestedBy: c.by, OrderedAt: ordered}, p, nil, noon)
 		want := time.Time{}
 		if c.again {
 			want = ordered.Add(5 * time.Minute)

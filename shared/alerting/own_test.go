@@ -48,7 +48,7 @@ func TestTheSymptomsEndIsToldOnce(t *testing.T) {
 	} {
 		r := r
 		c.change(&r)
-		change := Settle(c.alert, r, &p, nil, now)
+		change := Settle(State{Alert: &c.alert}, r, &p, nil, now)
 		require.NotNil(t, change.Decision, name)
 		assert.Equal(t, c.told, len(change.Notifications) == 1, name)
 		assert.Equal(t, Resolved == c.alert.Status || r.Status == Succeeded, change.Alert.Status == Resolved, name)

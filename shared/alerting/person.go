@@ -12,6 +12,9 @@ func Acknowledge(a Alert, by string, now time.Time) (Change, error) {
 		return Change{}, &RefusedError{Reason: Reason{Code: "already_over"}}
 	}
 	a.Status, a.AcknowledgedAt, a.UpdatedAt = Acknowledged, now, now
+	if a.Words.kept() {
+		a.Words.Text = a.LatestText // who takes it knows what a silence kept back
+	}
 	c := Change{Alert: &a}
 	c.Decision = a.append(Decision{What: WhatAcknowledged, Word: Reason{Code: "acknowledged", Detail: by}}, now)
 	return c, nil
@@ -19,11 +22,12 @@ func Acknowledge(a Alert, by string, now time.Time) (Change, error) {
 
 // Resolve records that a person ended the alert; those who were told of it are
 // told.
-func Resolve(a Alert, by string, p *Policy, groups []Group, now time.Time) (Change, error) {
+func Resolve(s State, by string, p *Policy, groups []Group, now time.Time) (Change, error) {
+	a := *s.Alert
 	if !a.Active() {
 		return Change{}, nil
 	}
-	c := Change{Alert: &a}
+	c := Change{Alert: &a, silences: s.Silences}
 	audience, unusable := p.Audience(groups, a.Type)
 	word := c.tellOver(audience, Over, now)
 	a.finish(now)
@@ -56,15 +60,20 @@ func Handle(s State, by string, p *Policy, now time.Time) (Change, error) {
 
 // Settle records the next state of a remediation on its alert: a success ends
 // the alert, every end is told to the audience, outcome first.
-func Settle(a Alert, r Remediation, p *Policy, groups []Group, now time.Time) Change {
-	c := Change{Alert: &a, Remediation: &r}
+func Settle(s State, r Remediation, p *Policy, groups []Group, now time.Time) Change {
+	a := *s.Alert
+	c := Change{Alert: &a, Remediation: &r, silences: s.Silences}
 	a.UpdatedAt = now
 	d := Decision{What: WhatRemediation, Remedy: r.Reason, Note: r.Describe(p.Language) + p.Language.Pick("：", ": ") + r.Status.Word(p.Language)}
 	if r.Pending() {
 		c.Decision = a.append(d, now)
 		return c
 	}
+	planned := a.RecheckAt
 	a.RecheckAt = p.next(&a, &r, now)
+	if a.Words.kept() {
+		a.RecheckAt = sooner(a.RecheckAt, planned) // what a silence keeps back waits for its end
+	}
 	before, over := a.ActionTaken, !a.Active()
 	a.ActionTaken = clip(r.Describe(p.Language)+p.Language.Pick("：", ": ")+r.Verdict(p.Language, now), MaxActionTaken)
 	if r.Status == Succeeded && r.Action != Stop && a.Active() {
@@ -81,8 +90,7 @@ func Settle(a Alert, r Remediation, p *Policy, groups []Group, now time.Time) Ch
 	case r.Status == Skipped && a.ActionTaken == before:
 		d.Word = Reason{Code: "said_before"}
 	default:
-		c.owe(audience, Outcome, now)
-		d.Word = Reason{Code: "told", Detail: names(audience)}
+		d.Word = c.tell(audience, Outcome, now)
 	}
 	c.Decision = a.append(d, now)
 	return c

@@ -50,6 +50,7 @@ var reasonWords = map[string][2]string{
 
 	// Why nobody was told.
 	"no_group":      {"没有匹配的启用群，也未配置 WECHAT_WEBHOOK_URL", "no enabled group matches and WECHAT_WEBHOOK_URL is not set"},
+	"silenced":      {"告警静默中（{}），{left}后结束", "silenced ({}), ends in {left}"},
 	"in_hand":       {"告警已确认，内容没有变化，不再提醒", "acknowledged and unchanged: no further reminder"},
 	"switched_off":  {"没有匹配的启用群，WECHAT_WEBHOOK_URL 的机器人已在群表中停用", "no enabled group matches, and a disabled group has the robot of WECHAT_WEBHOOK_URL"},
 	"named_nobody":  {"策略指定的群无法通知：{}；已按平常的规则通知", "groups that the policy names cannot be told: {}; the usual ones are told"},
@@ -84,7 +85,6 @@ var reasonWords = map[string][2]string{
 	"budget":            {"容器 {} 的重启次数已用完（熔断），请人工处理，{left}后自动恢复", "the restarts of {} are used up (breaker open): a person is needed; re-armed in {left}"},
 	"symptom_gone":      {"再次判断时症状已消失", "the symptom was gone when it was decided again"},
 	"below_severity":    {"严重程度低于策略要求的 {}", "the severity is below {}, which the policy asks for"},
-	"silenced":          {"处于静默期：{}", "silenced: {}"},
 	"ladder_end":        {"策略的步骤已全部执行，{} 请人工处理", "all steps of the policy were taken: {} needs a person"},
 	"brake":             {"主机 {} 上多个容器同时异常，自动处置暂停，{left}后重新判断", "many containers of the host {} fail at once: held, decided again in {left}"},
 	"in_hand_of_person": {"有人正在停止或重启容器 {}，不插手", "somebody is stopping or restarting {} at this moment: hands off"},
@@ -101,6 +101,9 @@ var reasonWords = map[string][2]string{
 	"host_away":         {"执行处置的主机 {} 不再运行 Trade Monitor，结果未知", "the host {} that was at work no longer runs Trade Monitor; outcome unknown"},
 	"engine_restarted":  {"处置期间 Docker 引擎重启，结果未知", "the Docker engine restarted meanwhile; outcome unknown"},
 	"container_changed": {"容器在处置期间被重建", "the container was recreated meanwhile"},
+
+	// Why a silence was not made.
+	"too_many_silences": {"未结束的静默已达上限 {} 条，请先结束不用的", "{} silences are not over, which is the limit: end those no longer needed"},
 
 	// Why a heartbeat was not declared or deleted.
 	"too_many_heartbeats": {"由心跳请求声明的心跳已达上限 {} 个，请删除不用的，或在策略文件中声明", "pings have declared {} heartbeats, which is the limit: delete those no longer needed, or declare them in the policy file"},

@@ -16,20 +16,31 @@ func Person(r *http.Request) (string, error) {
 	if err := ReadOptionalJSON(r, &body); err != nil {
 		return "", err
 	}
-	return person(body.By, Caller(r.Context()))
+	return person("by", body.By, Caller(r.Context()))
+}
+
+// Author is who wrote what goes on record: the name that the field of the body
+// says, beside the token's. Without either there is none, and that is for the
+// caller to refuse.
+func Author(r *http.Request, field, said string) (string, error) {
+	caller := Caller(r.Context())
+	if caller == Anonymous && strings.TrimSpace(said) == "" {
+		return "", nil
+	}
+	return person(field, said, caller)
 }
 
 const maxPerson = 50
 
 // person is the name that goes on record and into messages: what the request
 // says, with the token's name beside it, since anybody may say any name.
-func person(said, caller string) (string, error) {
+func person(field, said, caller string) (string, error) {
 	said = strings.TrimSpace(said)
 	if said == "" {
 		return caller, nil
 	}
 	if utf8.RuneCountInString(said) > maxPerson || strings.ContainsFunc(said, notInNames) {
-		return "", Invalid("by", "最多 50 个字，只能含文字、数字、空格和 . _ - ' · (at most 50 letters, digits, spaces and these)")
+		return "", Invalid(field, "最多 50 个字，只能含文字、数字、空格和 . _ - ' · (at most 50 letters, digits, spaces and these)")
 	}
 	if caller == Anonymous {
 		return said, nil

@@ -18,6 +18,9 @@ type Dialect struct {
 	Clock string
 	// ForUpdate is the suffix that locks the rows that a SELECT reads.
 	ForUpdate string
+	// ForShare is the suffix that keeps the rows that a SELECT reads as they
+	// are until the transaction ends.
+	ForShare string
 	// AddTotals ends the INSERT that adds to alert_totals.
 	AddTotals string
 	// Binary is the suffix of a comparison that minds case on columns whose

@@ -65,7 +65,12 @@ func (t *tx) refusal(ctx context.Context, i *alerting.Intent, brake *alerting.Br
 	if err != nil {
 		return alerting.Reason{}, err
 	}
-	return t.policy.Guard(i.Ask(ledger, symptom, alerting.Reason{}, brake, t.now)), nil
+	silences, err := t.silences(ctx)
+	if err != nil {
+		return alerting.Reason{}, err
+	}
+	held := silences.Holding(i.Alert.Type, i.Alert.Service, i.Alert.Severity, t.now)
+	return t.policy.Guard(i.Ask(ledger, symptom, held.Reason(), brake, t.now)), nil
 }
 
 func (t *tx) saveEvidence(ctx context.Context, r *alerting.Remediation, e *alerting.Evidence) error {

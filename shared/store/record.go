@@ -249,13 +249,14 @@ type result struct {
 
 // batchTx decides the events of one batch in order.
 type batchTx struct {
-	t       *tx
-	w       *writer
-	groups  []alerting.Group
-	records map[string]*record          // the open alert of each fingerprint
-	ledgers map[string]*alerting.Ledger // of each target
-	keys    map[string]storedAnswer     // of each Idempotency-Key
-	results []result
+	t        *tx
+	w        *writer
+	groups   []alerting.Group
+	silences alerting.Silences
+	records  map[string]*record          // the open alert of each fingerprint
+	ledgers  map[string]*alerting.Ledger // of each target
+	keys     map[string]storedAnswer     // of each Idempotency-Key
+	results  []result
 }
 
 func (b *batchTx) run(ctx context.Context, batch []*call) error {
@@ -288,6 +289,9 @@ func (b *batchTx) load(ctx context.Context, batch []*call) error {
 	if b.groups, err = b.t.s.groups(ctx, b.t); err != nil {
 		return err
 	}
+	if b.silences, err = b.t.silences(ctx); err != nil {
+		return err
+	}
 	var fingerprints, targets, keys []string
 	for _, c := range batch {
 		c.key = b.t.policy.Fingerprint(&c.event)
@@ -317,7 +321,7 @@ func (b *batchTx) load(ctx context.Context, batch []*call) error {
 
 func (b *batchTx) decide(ctx context.Context, c *call, out *result) error {
 	current := b.records[c.key]
-	state := alerting.State{}
+	state := alerting.State{Silences: b.silences}
 	if current != nil {
 		alert := current.alert
 		state.Alert = &alert

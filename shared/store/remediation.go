@@ -118,6 +118,9 @@ func (s *Store) SaveRemediation(ctx context.Context, owner string, r alerting.Re
 // held locks a remediation's alert and the remediation, which must be owner's,
 // and tells the status that is stored.
 func (t *tx) held(ctx context.Context, owner string, r *alerting.Remediation) (*record, alerting.RemediationStatus, error) {
+	if _, err := t.silences(ctx); err != nil {
+		return nil, "", err
+	}
 	alert, err := t.alert(ctx, r.AlertID)
 	if err != nil {
 		return nil, "", err
@@ -153,6 +156,10 @@ func (t *tx) carryOn(ctx context.Context, on *record, before alerting.Remediatio
 }
 
 func (t *tx) settle(ctx context.Context, w *writer, on *record, r alerting.Remediation) error {
+	silences, err := t.silences(ctx)
+	if err != nil {
+		return err
+	}
 	groups, err := t.s.groups(ctx, t)
 	if err != nil {
 		return err
@@ -160,7 +167,7 @@ func (t *tx) settle(ctx context.Context, w *writer, on *record, r alerting.Remed
 	if !r.Pending() && r.EndedAt.IsZero() {
 		r.EndedAt = t.now
 	}
-	_, err = w.apply(ctx, on, alerting.Settle(on.alert, r, &t.policy, groups, t.now))
+	_, err = w.apply(ctx, on, alerting.Settle(alerting.State{Alert: &on.alert, Silences: silences}, r, &t.policy, groups, t.now))
 	return err
 }
 
@@ -190,6 +197,10 @@ func (s *Store) Recheck(ctx context.Context) (next time.Time, err error) {
 
 func (s *Store) recheckOne(ctx context.Context, id int64) error {
 	return s.inTx(ctx, func(t *tx) error {
+		silences, err := t.silences(ctx)
+		if err != nil {
+			return err
+		}
 		alert, err := t.alert(ctx, id)
 		gone := errors.Is(err, alerting.ErrNotFound)
 		if err != nil && !gone {
@@ -214,7 +225,7 @@ func (s *Store) recheckOne(ctx context.Context, id int64) error {
 		if err != nil {
 			return err
 		}
-		change := alerting.Recheck(alerting.State{Alert: alert, Ledger: ledger, Symptom: symptom}, &t.policy, groups, t.now)
+		change := alerting.Recheck(alerting.State{Alert: alert, Ledger: ledger, Symptom: symptom, Silences: silences}, &t.policy, groups, t.now)
 		w := newWriter(t)
 		if _, err := w.apply(ctx, loaded(alert), change); err != nil {
 			return err
@@ -301,7 +312,11 @@ func (s *Store) Resolve(ctx context.Context, id int64, by string) (alerting.Aler
 		if err != nil {
 			return alerting.Change{}, err
 		}
-		return alerting.Resolve(*alert, by, &t.policy, groups, t.now)
+		silences, err := t.silences(ctx)
+		if err != nil {
+			return alerting.Change{}, err
+		}
+		return alerting.Resolve(alerting.State{Alert: alert, Silences: silences}, by, &t.policy, groups, t.now)
 	})
 }
 

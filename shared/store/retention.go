@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,7 +32,7 @@ var childTables = []string{"alert_events", "alert_notifications", "alert_message
 // than age, with all that belongs to them, and tells how many. An alert with
 // another status stays, also one that people gave a status of their own; so
 // does one with a word still owed or a remediation under way. The totals stay
-// exact.
+// exact. Silences go by their end.
 func (s *Store) ForgetAlerts(ctx context.Context, age time.Duration) (deleted int64, err error) {
 	for after, more := int64(0), true; more; {
 		var n int64
@@ -47,7 +48,7 @@ func (s *Store) ForgetAlerts(ctx context.Context, age time.Duration) (deleted in
 			}
 		}
 	}
-	return deleted, s.forgetTrials(ctx, age)
+	return deleted, errors.Join(s.forgetTrials(ctx, age), s.forgetSilences(ctx, age))
 }
 
 // forgetSome looks at the alerts behind an id. It ends at the first that is

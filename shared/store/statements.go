@@ -40,7 +40,7 @@ func (p *statements) prepare(ctx context.Context, s *Store, list func(*Dialect) 
 
 // hotStatements are those that nearly every batch of events runs.
 func hotStatements(d *Dialect) []string {
-	all := []string{updateAlert, countDecisionUp, selectGroups}
+	all := []string{updateAlert, countDecisionUp, selectGroups, selectSilences(d)}
 	for _, i := range hotInsertions {
 		all = append(all, i.statement(d, 1))
 	}

@@ -132,6 +132,7 @@ type tx struct {
 	now    time.Time
 	policy alerting.Policy
 	commit Commit
+	quiet  *alerting.Silences   // in force; nil: not read yet
 	alive  func()               // after the commit; nil: nothing to note
 	stmts  map[string]*sql.Stmt // prepared ones that were used already
 }

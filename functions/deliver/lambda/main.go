@@ -1,4 +1,4 @@
-// Command lambda delivers and judges heartbeats on a schedule on AWS Lambda.
+// Command lambda delivers, judges heartbeats and re-checks on a schedule on AWS Lambda.
 package main
 
 import (
@@ -37,5 +37,6 @@ func setup(log *slog.Logger) (lambdahttp.Pass, error) {
 	loop := delivery.New(db, wecom.New(wecom.Options{AllowedHosts: cfg.AllowedHosts}), delivery.Options{Owner: rand.Text(), Fallback: cfg.Fallback, Render: render, Log: log})
 	beats := watch.NewHeartbeats(db, db, watch.HeartbeatsOptions{Language: cfg.Language, Location: cfg.Location, Log: log, Tolerance: 150 * time.Second})
 	judge := func(ctx context.Context) error { _, err := beats.RunOnce(ctx); return err } // first: a robot that hangs must not keep it
-	return lambdahttp.InTurn(judge, func(ctx context.Context) error { _, err := loop.RunOnce(ctx); return err }), err
+	again := func(ctx context.Context) error { _, err := db.Recheck(ctx); return err }    // what a silence kept back and goes on is owed when it ends
+	return lambdahttp.InTurn(judge, again, func(ctx context.Context) error { _, err := loop.RunOnce(ctx); return err }), err
 }

@@ -53,6 +53,26 @@ func TestATickJudgesHeartbeatsAndTellsOfThemAtOnce(t *testing.T) {
 	robots.ExpectNoMore(t, robots.Key("ops"), 100*time.Millisecond)
 }
 
+func TestATickTellsWhatGoesOnWhenASilenceEnds(t *testing.T) {
+	robots := wecomtest.Start(t)
+	db, env := runtimeapitest.Database(t)
+	silence, err := db.CreateSilence(t.Context(), alerting.SilenceDraft{Service: "orders", Duration: time.Hour, Author: "li", Comment: "rollout"}.Make)
+	require.NoError(t, err)
+	ev := storetest.Event("orders")
+	ev.Type = "DISK_FULL"
+	receipt, err := db.RecordEvent(t.Context(), ev, nil)
+	require.NoError(t, err)
+	require.Equal(t, "silenced", receipt.NotTold.Code)
+	f := runtimeapitest.Start(t, runtimeapitest.Build(t), append(env, "WECHAT_WEBHOOK_URL="+robots.Webhook("ops"), "WECHAT_ALLOWED_HOSTS="+robots.Host)...)
+	require.Empty(t, f.Invoke(t, runtimeapitest.Event(t, "schedule.json")).Error)
+	robots.ExpectNoMore(t, robots.Key("ops"), 100*time.Millisecond)
+
+	_, err = db.EndSilence(t.Context(), silence.ID, "li")
+	require.NoError(t, err)
+	require.Empty(t, f.Invoke(t, runtimeapitest.Event(t, "schedule.json")).Error)
+	robots.ExpectWithin(t, time.Second, robots.Key("ops"), "Ticker同步超时告警", "orders")
+}
+
 func TestOtherEventsAreRefused(t *testing.T) {
 	f := runtimeapitest.Start(t, runtimeapitest.Build(t), runtimeapitest.Environment("127.0.0.1", 1, "u", "p", "d")...)
 	for name, event := range map[string]string{

@@ -134,6 +134,7 @@ func dialect() store.Dialect {
 		// 1970-01-01 in the session's zone, which has no summer time: exact.
 		Clock:         "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)",
 		ForUpdate:     " FOR UPDATE",
+		ForShare:      " LOCK IN SHARE MODE", // MariaDB knows no FOR SHARE
 		AddTotals:     "ON DUPLICATE KEY UPDATE n = n + VALUES(n)",
 		Binary:        " COLLATE utf8mb4_bin",
 		RowsPerInsert: 200,
