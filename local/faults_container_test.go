@@ -25,7 +25,10 @@ var containerFaults = []fault{
 			w.firstStart()
 			w.firstEnd()
 		},
-		want: want{restarts: thrice, alerts: "?"},
+		want: want{
+			restarts: thrice, alerts: "CONTAINER_DOWN, CONTAINER_RESTARTING", remedies: "FAILED not_stable ×3, SKIPPED budget",
+			says: []string{"意外退出", "未恢复，请处理", "反复重启", "未恢复，请处理", "未恢复，请处理", "熔断"},
+		},
 	},
 	{
 		zh: "反复崩溃，引擎按重启策略启动", en: "crash loop, and the engine's restart policy starts it",
@@ -34,13 +37,17 @@ var containerFaults = []fault{
 			w.firstStart()
 			w.firstEnd()
 		},
-		want: want{restarts: never, alerts: "?"},
+		calm: 15 * time.Second,
+		want: want{
+			restarts: never, alerts: "CONTAINER_DOWN, CONTAINER_RESTARTING", remedies: "FAILED not_stable",
+			says: []string{"意外退出", "未恢复，请处理", "反复重启"},
+		},
 	},
 	{
 		zh: "内存不足（OOM）", en: "OOM",
-		set: setting{spec: dockertest.Spec{Memory: 16 << 20, Args: []string{"-eat-after", "4s", "-once"}}},
+		set: setting{spec: dockertest.Spec{Created: true, Memory: 16 << 20, Args: []string{"-eat-after", "2s", "-once"}}},
 		act: func(w *faultWorld) {
-			w.watched()
+			w.firstStart()
 			w.firstEnd()
 		},
 		want: want{restarts: once, alerts: "CONTAINER_OOM-", remedies: "SUCCEEDED stable", says: []string{"因内存不足被系统终止", "已恢复"}},
@@ -60,7 +67,21 @@ var containerFaults = []fault{
 			w.happens()
 			w.target.Kill("USR1")
 		},
-		want: want{restarts: once, alerts: "CONTAINER_UNHEALTHY-", remedies: "SUCCEEDED healthy", says: []string{"健康检查失败", "已恢复"}},
+		want: want{restarts: once, proof: 6 * time.Second, alerts: "CONTAINER_UNHEALTHY-", remedies: "SUCCEEDED healthy", says: []string{"健康检查失败", "已恢复"}},
+	},
+	{
+		zh: "每次重启 4 秒后健康检查又失败", en: "unhealthy again 4 s after each restart",
+		set: setting{spec: dockertest.Spec{Health: quickHealth, Args: []string{"-unhealthy-after", "4s"}}},
+		act: func(w *faultWorld) {
+			w.watched()
+			await(w.t, 20*time.Second, "it falls ill", func() bool { return len(w.events.of(w.target.ID, "health_status: unhealthy")) > 0 })
+			w.began = w.events.of(w.target.ID, "health_status: unhealthy")[0].At
+		},
+		limit: 90 * time.Second,
+		want: want{
+			restarts: thrice, alerts: "CONTAINER_UNHEALTHY", remedies: "FAILED unhealthy ×3, SKIPPED budget",
+			says: []string{"健康检查失败", "未恢复，请处理", "未恢复，请处理", "未恢复，请处理", "熔断"},
+		},
 	},
 	{
 		zh: "启动慢：6 秒后才健康", en: "slow start: healthy only after 6 s",

@@ -10,9 +10,14 @@ import (
 
 // impatient is shortTimes with an engine that is waited for no longer than 4 s.
 const impatient = `
-defaults: {cooldown: 2s, budget: {max: 3, per: 1h}, verify: {stable: 2s, healthy: 10s}, symptom: 15s, engineWait: 4s}
+defaults: {cooldown: 4s, budget: {max: 3, per: 1h}, verify: {stable: 2s, healthy: 10s}, symptom: 15s, engineWait: 4s}
 types:
   TICKER_SYNC_TIMEOUT: {symptom: 15s}
+`
+
+// patient has the usual cooldown: what is seen is one attempt.
+const patient = `
+defaults: {cooldown: 5m, verify: {stable: 2s, healthy: 10s}}
 `
 
 // stubborn takes some seconds to be stopped, so that a fault can come meanwhile.
@@ -24,7 +29,7 @@ func stubborn(stop time.Duration) dockertest.Spec {
 var engineFaults = []fault{
 	{
 		zh: "重启期间 dockerd 被重启，容器不自动启动", en: "dockerd restarted during the restart, and it does not start the container",
-		set: setting{spec: stubborn(5 * time.Second)},
+		set: setting{policy: patient, spec: stubborn(5 * time.Second)},
 		act: func(w *faultWorld) {
 			w.report(targetName)
 			w.ordered(1)
@@ -32,11 +37,11 @@ var engineFaults = []fault{
 			w.restartEngine()
 		},
 		limit: 60 * time.Second,
-		want:  want{restarts: times{0, 1}, alerts: "TICKER_SYNC_TIMEOUT", remedies: "UNKNOWN engine_restarted|FAILED not_stable", says: []string{"Ticker同步超时告警", "请处理"}},
+		want:  want{restarts: times{0, 1}, alerts: "TICKER_SYNC_TIMEOUT", remedies: "UNKNOWN engine_restarted|FAILED not_stable|FAILED engine_error", says: []string{"Ticker同步超时告警", "请处理"}},
 	},
 	{
 		zh: "重启期间 dockerd 被重启，并自动启动容器", en: "dockerd restarted during the restart, and it starts the container",
-		set: setting{spec: dockertest.Spec{StopTimeout: 5 * time.Second, RestartPolicy: "always", Args: []string{"-ignore-term"}}},
+		set: setting{policy: patient, spec: dockertest.Spec{StopTimeout: 5 * time.Second, RestartPolicy: "always", Args: []string{"-ignore-term"}}},
 		act: func(w *faultWorld) {
 			w.report(targetName)
 			w.ordered(1)
@@ -44,7 +49,8 @@ var engineFaults = []fault{
 			w.restartEngine()
 		},
 		limit: 60 * time.Second,
-		want:  want{restarts: times{0, 1}, alerts: "TICKER_SYNC_TIMEOUT-", remedies: "SUCCEEDED stable", says: []string{"Ticker同步超时告警", "已恢复"}},
+		// A dying engine answers what it likes; where it says no, people are asked.
+		want: want{restarts: times{0, 1}, alerts: "TICKER_SYNC_TIMEOUT-|TICKER_SYNC_TIMEOUT", remedies: "SUCCEEDED stable|FAILED engine_error", says: []string{"Ticker同步超时告警", "恢复"}},
 	},
 	{
 		zh: "事件到达时引擎套接字挂起 4 秒", en: "the engine's socket hangs for 4 s when the event comes",
@@ -123,6 +129,7 @@ var engineFaults = []fault{
 	},
 	{
 		zh: "引擎（或套接字代理）拒绝命令", en: "the engine, or a socket proxy, says no to the order", quick: true,
+		set: setting{policy: patient},
 		act: func(w *faultWorld) {
 			w.recorder.hook(func(context.Context, order) int { return http.StatusForbidden }, nil)
 			w.report(targetName)
@@ -130,16 +137,30 @@ var engineFaults = []fault{
 		want: want{restarts: never, alerts: "TICKER_SYNC_TIMEOUT", remedies: "FAILED engine_error", says: []string{"Ticker同步超时告警", "未恢复，请处理"}},
 	},
 	{
+		zh: "命令下达时数据库停止 5 秒", en: "the database is away for 5 s while the order is carried out",
+		set: setting{ownDB: true, spec: stubborn(3 * time.Second)},
+		act: func(w *faultWorld) {
+			w.report(targetName)
+			w.ordered(1)
+			w.database.Stop()
+			time.Sleep(5 * time.Second)
+			w.database.Start(w.t)
+			await(w.t, 30*time.Second, "ready", func() bool { return w.get("/readyz").status == http.StatusOK })
+		},
+		limit: 60 * time.Second,
+		want:  restartedOnce,
+	},
+	{
 		zh: "重启期间引擎时钟拨快 10 分钟", en: "the engine's clock is set 10 min ahead during the restart",
 		set:  setting{clock: true, spec: stubborn(3 * time.Second)},
 		act:  func(w *faultWorld) { w.clockSet(10 * time.Minute) },
-		want: want{restarts: once, alerts: "TICKER_SYNC_TIMEOUT-", remedies: "SUCCEEDED stable", says: []string{"Ticker同步超时告警", "已恢复"}},
+		want: want{restarts: once, proof: 1900 * time.Millisecond, alerts: "TICKER_SYNC_TIMEOUT-", remedies: "SUCCEEDED stable", says: []string{"Ticker同步超时告警", "已恢复"}},
 	},
 	{
 		zh: "重启期间引擎时钟拨慢 10 分钟", en: "the engine's clock is set 10 min back during the restart",
 		set:  setting{clock: true, spec: stubborn(3 * time.Second)},
 		act:  func(w *faultWorld) { w.clockSet(-10 * time.Minute) },
-		want: want{restarts: once, alerts: "TICKER_SYNC_TIMEOUT-", remedies: "SUCCEEDED stable", says: []string{"Ticker同步超时告警", "已恢复"}},
+		want: want{restarts: once, proof: 1900 * time.Millisecond, alerts: "TICKER_SYNC_TIMEOUT-", remedies: "SUCCEEDED stable", says: []string{"Ticker同步超时告警", "已恢复"}},
 	},
 	{
 		zh: "重启期间引擎时钟拨慢 10 分钟，同时自身被 kill -9", en: "the engine's clock is set 10 min back during the restart, and we are killed",
@@ -149,7 +170,7 @@ var engineFaults = []fault{
 			w.kill()
 			w.revive()
 		},
-		want: want{restarts: once, alerts: "TICKER_SYNC_TIMEOUT-", remedies: "SUCCEEDED stable", says: []string{"Ticker同步超时告警", "已恢复"}},
+		want: want{restarts: once, proof: 1900 * time.Millisecond, alerts: "TICKER_SYNC_TIMEOUT-", remedies: "SUCCEEDED stable", says: []string{"Ticker同步超时告警", "已恢复"}},
 	},
 }
 

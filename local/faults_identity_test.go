@@ -22,7 +22,7 @@ var identityFaults = []fault{
 			w.reaches("VERIFYING")
 			w.target.Remove()
 		},
-		want: want{restarts: once, alerts: "TICKER_SYNC_TIMEOUT", remedies: "FAILED no_container", says: []string{"Ticker同步超时告警", "未恢复，请处理"}},
+		want: want{restarts: once, alerts: "TICKER_SYNC_TIMEOUT", remedies: "FAILED no_container, SKIPPED no_container", says: []string{"Ticker同步超时告警", "未恢复，请处理", "不存在"}},
 	},
 	{
 		zh: "容器已改名", en: "container renamed",
@@ -39,7 +39,7 @@ var identityFaults = []fault{
 			w.reaches("VERIFYING")
 			w.target.Rename("renamed")
 		},
-		want: want{restarts: once, alerts: "TICKER_SYNC_TIMEOUT", remedies: "FAILED no_container", says: []string{"Ticker同步超时告警", "未恢复，请处理"}},
+		want: want{restarts: once, alerts: "TICKER_SYNC_TIMEOUT", remedies: "FAILED no_container, SKIPPED no_container", says: []string{"Ticker同步超时告警", "未恢复，请处理", "不存在"}},
 	},
 	{
 		zh: "同名重建，之后发生故障", en: "container recreated with the same name, then it fails",
@@ -58,7 +58,7 @@ var identityFaults = []fault{
 			w.target.Remove()
 			w.run(dockertest.Spec{ExactName: targetName})
 		},
-		want: want{restarts: once, alerts: "TICKER_SYNC_TIMEOUT", remedies: "FAILED container_changed", says: []string{"Ticker同步超时告警", "未恢复，请处理"}},
+		want: want{restarts: once, alerts: "TICKER_SYNC_TIMEOUT", remedies: "FAILED container_changed, SKIPPED symptom_gone", says: []string{"Ticker同步超时告警", "未恢复，请处理", "症状已消失"}},
 	},
 	{
 		zh: "被人停止，之后收到事件", en: "stopped by a person, then an event comes", quick: true,
@@ -67,7 +67,7 @@ var identityFaults = []fault{
 			w.target.Stop()
 			w.report(targetName)
 		},
-		want: want{restarts: never, alerts: "TICKER_SYNC_TIMEOUT", remedies: "SKIPPED not_running", says: []string{"Ticker同步超时告警", "不自动启动"}},
+		want: want{restarts: never, alerts: "TICKER_SYNC_TIMEOUT", remedies: "SKIPPED stopped_by_person", says: []string{"Ticker同步超时告警", "由人停止"}},
 	},
 	{
 		zh: "不在名单中的容器", en: "a container that is not on the list", quick: true,

@@ -9,14 +9,6 @@ import (
 // restartedOnce is how a restart ends well, whatever became of us meanwhile.
 var restartedOnce = want{restarts: once, alerts: "TICKER_SYNC_TIMEOUT-", remedies: "SUCCEEDED stable", says: []string{"Ticker同步超时告警", "已恢复"}}
 
-// onceOfMany is the same for events that come together: the others find the
-// first under way, which is on record once.
-func onceOfMany() want {
-	w := restartedOnce
-	w.remedies = "SUCCEEDED stable, SKIPPED under_way|SUCCEEDED stable"
-	return w
-}
-
 // killFaults are our own ends by kill -9, each at one stage of a restart. (At
 // any instant: TestFaultKills.)
 var killFaults = []fault{

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,12 +20,12 @@ import (
 // shortTimes is the policy of the faults that bring none of their own: what is
 // minutes for people is seconds here.
 const shortTimes = `
-defaults: {cooldown: 2s, budget: {max: 3, per: 1h}, verify: {stable: 2s, healthy: 10s}, symptom: 15s}
+defaults: {cooldown: 4s, startGrace: 6s, budget: {max: 3, per: 1h}, verify: {stable: 2s, healthy: 10s}, symptom: 15s}
 types:
   TICKER_SYNC_TIMEOUT: {symptom: 15s}
   CONTAINER_DOWN: {action: start, symptom: 15s}
   CONTAINER_OOM: {action: start, symptom: 15s}
-  CONTAINER_UNHEALTHY: {action: restart, symptom: 15s}
+  CONTAINER_UNHEALTHY: {action: restart, symptom: 15s, verify: {steady: 6s}}
 `
 
 // setting is where a fault happens.
@@ -55,7 +56,8 @@ type faultWorld struct {
 	robots    *wecomtest.Server
 	target    *dockertest.Container
 	bystander *dockertest.Container
-	others    []*runningService // further runners
+	flock     []*dockertest.Container // further targets: what is expected holds for all of them together
+	others    []*runningService       // further runners
 
 	mu       sync.Mutex
 	starts   map[string]int // by id: starts that the test, or a person that it plays, ordered
@@ -286,6 +288,20 @@ func (w *faultWorld) seen(id string) int {
 	return n
 }
 
+// seenAll counts the restarts of the target and of those that stand beside it.
+func (w *faultWorld) seenAll() int {
+	n := w.seen(w.target.ID)
+	for _, c := range w.flock {
+		n += w.seen(c.ID)
+	}
+	return n
+}
+
+// meant tells whether a container is one that the fault befalls.
+func (w *faultWorld) meant(id string) bool {
+	return id == w.target.ID || slices.ContainsFunc(w.flock, func(c *dockertest.Container) bool { return c.ID == id })
+}
+
 // code is a remediation's state as the table shows it.
 func code(r map[string]any) string {
 	reason, _ := r["reason"].(map[string]any)
@@ -309,4 +325,20 @@ func tally(all []string) string {
 		i = n
 	}
 	return strings.Join(parts, ", ")
+}
+
+// untally is the list that tally wrote.
+func untally(text string) []string {
+	var all []string
+	for _, part := range strings.Split(text, ", ") {
+		one, count, many := strings.Cut(part, " ×")
+		n := 1
+		if many {
+			n, _ = strconv.Atoi(count)
+		}
+		for range n {
+			all = append(all, one)
+		}
+	}
+	return all
 }
