@@ -29,7 +29,9 @@ import (
 const pollEvery = 5 * time.Second
 
 func TestFaultLatency(t *testing.T) {
-	t.Parallel()
+	if !proofLong() { // which is measured with nothing beside it
+		t.Parallel()
+	}
 	n := either(15, 60)
 	var ours, polled []time.Duration
 	var both sync.WaitGroup
