@@ -20,7 +20,7 @@ type admitted struct {
 	base     alerting.Policy
 	labelled []string
 	others   []string // that other hosts may act upon
-	changed  func() // after each change; nil: nobody is told
+	changed  func()   // after each change; nil: nobody is told
 }
 
 func newAdmitted(base alerting.Policy) *admitted {

@@ -231,6 +231,6 @@ func TestWhatOtherHostsMayActUponIsOnlyRequested(t *testing.T) {
 	require.Empty(t, p.Guard(q).Code)
 	q.Facts = &Facts{Container: &Container{ID: "c", Name: "theirs", Running: true, StartedAt: noon.Add(-time.Hour)}, Now: noon}
 	require.Equal(t, "not_allowed", p.Guard(q).Code)
-	q.Container, q.Facts = "nobody's", nil
+	q.Container, q.Facts = "nobodys", nil
 	require.Equal(t, "not_allowed", p.Guard(q).Code)
 }
