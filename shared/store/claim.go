@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"trade-monitor/shared/alerting"
@@ -75,13 +77,15 @@ type placed struct {
 // survey finds out whose each remediation is, without any lock: there is seldom
 // anything, and what is others' must not wait for us. nil: nothing is under way.
 func (s *Store) survey(ctx context.Context, me alerting.Runner) (*placed, error) {
-	all, err := collect(ctx, s.reader, scanUnderWay, selectUnderWay+" ORDER BY r.id")
+	all, err := collect(ctx, s.reader, scanUnderWay, selectUnderWay)
 	if err != nil {
 		return nil, s.dialect.wrap(fmt.Errorf("look for remediations: %w", err))
 	}
 	if len(all) == 0 {
 		return nil, nil
 	}
+	// Not by the statement: an engine may then read the whole table in that order.
+	slices.SortFunc(all, func(a, b underWay) int { return cmp.Compare(a.ID, b.ID) })
 	now, err := s.clock(ctx)
 	if err != nil {
 		return nil, err
