@@ -158,7 +158,7 @@ func (row *faultRow) look(w *faultWorld) {
 	}
 	row.alerts, row.remedies, row.says, row.wrong = tally(alerts), tally(remedies), nil, nil
 	for _, message := range w.messages() {
-		row.says = append(row.says, firstLine(message))
+		row.says = append(row.says, headline(message))
 	}
 	if row.want.unordered {
 		slices.Sort(row.says)
@@ -263,7 +263,7 @@ func when(o map[string]any, name string) time.Time {
 var faultMarkup = regexp.MustCompile(`<[^>]*>|^#+ `)
 
 // firstLine is a message's, without the robot's markdown.
-func firstLine(content string) string {
+func headline(content string) string {
 	line, _, _ := strings.Cut(content, "\n")
 	return faultMarkup.ReplaceAllString(line, "")
 }

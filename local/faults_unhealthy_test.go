@@ -46,9 +46,9 @@ func TestFaultUnhealthyAgain(t *testing.T) {
 	require.Zero(t, w.seen(w.bystander.ID))
 	messages := w.messages()
 	for _, message := range messages {
-		require.NotContains(t, firstLine(message), "已恢复")
+		require.NotContains(t, headline(message), "已恢复")
 	}
-	assert.Contains(t, firstLine(messages[len(messages)-1]), "熔断", "a person is asked")
+	assert.Contains(t, headline(messages[len(messages)-1]), "熔断", "a person is asked")
 	alerts := w.alerts()
 	require.Len(t, alerts, 1)
 	require.NotEqual(t, "RESOLVED", alerts[0]["status"])
