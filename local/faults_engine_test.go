@@ -37,7 +37,7 @@ var engineFaults = []fault{
 			w.restartEngine()
 		},
 		limit: 60 * time.Second,
-		want:  want{restarts: times{0, 1}, alerts: "TICKER_SYNC_TIMEOUT", remedies: "UNKNOWN engine_restarted|FAILED not_stable|FAILED engine_error", says: []string{"Ticker同步超时告警", "请处理"}},
+		want:  want{restarts: times{0, 1}, alerts: "TICKER_SYNC_TIMEOUT", remedies: "UNKNOWN engine_restarted|UNKNOWN person_took_over|FAILED not_stable|FAILED engine_error", says: []string{"Ticker同步超时告警", "请处理"}},
 	},
 	{
 		zh: "重启期间 dockerd 被重启，并自动启动容器", en: "dockerd restarted during the restart, and it starts the container",

@@ -30,6 +30,12 @@ var neighbourFaults = []fault{
 		want: restartedOnce,
 	},
 	{
+		zh: "两台主机有同名容器，策略没有指明", en: "two hosts have a container of that name, and the policy names none",
+		set:  setting{twoHosts: true},
+		act:  func(w *faultWorld) { w.report(targetName) },
+		want: want{restarts: never, alerts: "TICKER_SYNC_TIMEOUT", remedies: "SKIPPED two_hosts", says: []string{"Ticker同步超时告警", "指明是哪一台"}},
+	},
+	{
 		zh: "十个容器同时故障（主机刹车）", en: "ten containers fail at once (the host's brake)",
 		set: setting{policy: manyFail, env: []string{"REMEDIATION_CONTAINERS=" + strings.Join(tenNames(), ",")}},
 		act: func(w *faultWorld) {

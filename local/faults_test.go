@@ -171,6 +171,11 @@ func (row *faultRow) blame(w *faultWorld) {
 	if row.seen > row.want.restarts.most {
 		row.wrong = append(row.wrong, fmt.Sprintf("%s %d×", w.target.Name, row.seen))
 	}
+	if w.double != nil {
+		if seen := len(w.elsewhere.of(w.double.ID, "start")) - 1; seen > 0 {
+			row.wrong = append(row.wrong, fmt.Sprintf("%s of the other host %d×", w.double.Name, seen))
+		}
+	}
 	for id, name := range w.containers() {
 		if seen := w.seen(id); seen > 0 && !w.meant(id) {
 			row.wrong = append(row.wrong, fmt.Sprintf("%s %d×", name, seen))

@@ -37,6 +37,7 @@ type setting struct {
 	clock     bool     // the engine's clock may be set
 	ownDB     bool     // a MariaDB that may be stopped
 	runners   int      // processes on one MariaDB; 0: one, on the embedded database
+	twoHosts  bool     // a second engine, with a container of the same name and a runner of its own
 	ourselves bool     // the program runs in a container, which is the target
 }
 
@@ -58,6 +59,8 @@ type faultWorld struct {
 	bystander *dockertest.Container
 	flock     []*dockertest.Container // further targets: what is expected holds for all of them together
 	others    []*runningService       // further runners
+	elsewhere *engineEvents           // of the second host; nil: there is none
+	double    *dockertest.Container   // of the same name, there
 
 	mu       sync.Mutex
 	starts   map[string]int // by id: starts that the test, or a person that it plays, ordered
@@ -79,7 +82,7 @@ func newFaultWorld(t testing.TB, set setting) *faultWorld {
 		w.becomeContainer()
 		return w
 	}
-	w.dockerd = dockertest.PrivateEngine(t, set.engine...)
+	w.dockerd = w.newEngine()
 	w.front(w.dockerd.Engine)
 	spec := set.spec
 	spec.ExactName = targetName
@@ -94,14 +97,38 @@ func newFaultWorld(t testing.TB, set setting) *faultWorld {
 	case set.ownDB:
 		w.database = storetest.OwnMariaDB(t)
 		w.env = append(w.env, databaseSettings(w.database)...)
-	case set.runners > 1:
+	case set.runners > 1, set.twoHosts:
 		w.env = append(w.env, mariaDB(t)...)
 	}
 	w.runningService = w.launch()
 	for range set.runners - 1 {
 		w.others = append(w.others, w.launch())
 	}
+	if set.twoHosts {
+		w.secondHost()
+	}
 	return w
+}
+
+func (w *faultWorld) newEngine() *dockertest.Private {
+	w.t.Helper()
+	if w.set.twoHosts {
+		return engineOfItsOwn(w.t)
+	}
+	return dockertest.PrivateEngine(w.t, w.set.engine...)
+}
+
+// secondHost is one with a container of the target's name, which is nobody's to
+// restart, and with a runner on the same database.
+func (w *faultWorld) secondHost() {
+	w.t.Helper()
+	engine := w.newEngine()
+	w.elsewhere = followEvents(w.t, engine.Engine)
+	w.double = engine.Run(w.t, dockertest.Spec{ExactName: targetName})
+	w.others = append(w.others, w.launch("DOCKER_HOST="+engine.Host))
+	await(w.t, 20*time.Second, "the hosts know each other", func() bool {
+		return strings.Count(w.get("/metrics").text, `trade_monitor_runners{host="`) == 2
+	})
 }
 
 // front puts the witnesses, and what cuts the way, before an engine.

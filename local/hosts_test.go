@@ -24,7 +24,7 @@ type twoHosts struct {
 
 // engineOfItsOwn is an engine with an id of its own: before version 23 that lies
 // in a file of the machine's.
-func engineOfItsOwn(t *testing.T) *dockertest.Private {
+func engineOfItsOwn(t testing.TB) *dockertest.Private {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "daemon.json")
 	writeFile(t, config, `{"deprecated-key-path": "`+filepath.Join(dir, "key.json")+`"}`)
