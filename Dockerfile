@@ -37,7 +37,8 @@ COPY --from=build --chown=10001:10001 /folders/ /app/
 # The start needs root for two things: to hand the folders over and to take the
 # group of the mounted Docker socket. Then the program becomes this user.
 ENV RUN_AS=10001:10001 \
-    LISTEN_HOST=0.0.0.0
+    LISTEN_HOST=0.0.0.0 \
+    PROXY_LISTEN=0.0.0.0:2375
 VOLUME ["/app/data", "/app/logs"]
 EXPOSE 5005
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15s --retries=3 CMD ["/bin/trade-monitor", "healthcheck"]

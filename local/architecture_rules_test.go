@@ -43,6 +43,8 @@ func TestEachRuleCatchesWhatItForbids(t *testing.T) {
 		{"shared/delivery/x.go", alerting, nil}, {"shared/delivery/x.go", "m/shared/wecom", &ruleArrow}, {"shared/delivery/x.go", "m/shared/store", &ruleArrow},
 		{"shared/remedy/x.go", "m/shared/docker", &ruleArrow}, {"shared/watch/x.go", "m/shared/docker", &ruleArrow}, {"shared/watch/x.go", "m/shared/watchdog", &ruleArrow},
 		{"shared/wecom/x.go", "m/shared/config", &ruleArrow}, {"shared/docker/x.go", "m/shared/remedy", &ruleArrow}, {"shared/config/x.go", "m/shared/httpapi", &ruleArrow},
+		{"shared/docker/socketproxy/x.go", "m/shared/docker", nil}, {"shared/docker/socketproxy/x.go", alerting, nil}, {"shared/docker/socketproxy/x.go", client, &ruleDocker},
+		{"shared/docker/socketproxy/x.go", "m/shared/config", &ruleArrow}, {"shared/docker/x.go", "m/shared/docker/socketproxy", &ruleArrow}, {"local/main.go", "m/shared/docker/socketproxy", nil},
 		{"shared/store/x.go", "m/shared/store/mysql", &ruleArrow}, {"shared/store/mysql/x.go", "m/shared/store", nil}, {"shared/store/mysql/x.go", alerting, nil},
 		{"shared/store/mysql/x.go", "m/shared/store/sqlite", &ruleArrow}, {"shared/store/sqlite/x.go", "m/shared/store", nil},
 		{"shared/store/x.go", "m/functions/notify", &ruleArrow}, {"shared/httpapi/x.go", "m/shared/store", &ruleArrow},
@@ -53,7 +55,7 @@ func TestEachRuleCatchesWhatItForbids(t *testing.T) {
 		{"local/main.go", "m/shared/docker", nil}, {"local/main.go", "m/shared/store/sqlite", nil}, {"local/main.go", "m/functions/notify", nil},
 		{"functions/notify/lambda/main.go", "m/functions/notify", nil}, {"functions/notify/lambda/main.go", "m/shared/store/mysql", nil},
 		{"functions/notify/lambda/main.go", "m/shared/store/sqlite", &ruleLocalOnly}, {"functions/deliver/lambda/main.go", "m/shared/docker", &ruleLocalOnly},
-		{"functions/deliver/lambda/main.go", "m/local/x", &ruleLocalOnly},
+		{"functions/deliver/lambda/main.go", "m/local/x", &ruleLocalOnly}, {"functions/deliver/lambda/main.go", "m/shared/docker/socketproxy", &ruleLocalOnly},
 
 		// Libraries with one home.
 		{"shared/docker/x.go", client, nil}, {"shared/docker/dockertest/x.go", client, nil}, {"shared/docker/x_test.go", client, nil},

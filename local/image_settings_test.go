@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,19 +15,25 @@ import (
 )
 
 // fixed are the names that mean something else in a container, or nothing.
-var fixed = []string{"PORT", "LISTEN_HOST", "DATA_DIR", "LOG_DIR", "DOCKER_HOST"}
+var fixed = []string{"PORT", "LISTEN_HOST", "DATA_DIR", "LOG_DIR", "DOCKER_HOST", "PROXY_LISTEN", "PROXY_CALLERS"}
+
+// composeService is what the tests read of a compose file.
+type composeService struct {
+	Environment map[string]string
+	Build       struct{ Args map[string]string }
+}
+
+func composeServices(t *testing.T, file string) map[string]composeService {
+	t.Helper()
+	var compose struct{ Services map[string]composeService }
+	require.NoError(t, yaml.Unmarshal([]byte(repositoryFile(t, file)), &compose))
+	return compose.Services
+}
 
 // The compose file lists the settings one by one, so that .env may be absent;
 // a name that is missing there would be ignored without a word.
 func TestTheComposeFilePassesEverySettingOn(t *testing.T) {
-	var compose struct {
-		Services map[string]struct {
-			Environment map[string]string
-			Build       struct{ Args map[string]string }
-		}
-	}
-	require.NoError(t, yaml.Unmarshal([]byte(repositoryFile(t, "docker-compose.yml")), &compose))
-	service := compose.Services["trade-monitor"]
+	service := composeServices(t, "docker-compose.yml")["trade-monitor"]
 
 	var want []string
 	for _, found := range regexp.MustCompile(`(?m)^([A-Z_]+)=`).FindAllStringSubmatch(repositoryFile(t, ".env.example"), -1) {
@@ -48,6 +55,31 @@ func TestTheComposeFilePassesEverySettingOn(t *testing.T) {
 	base := regexp.MustCompile(`(?m)^ARG BASE=(.+)$`).FindStringSubmatch(repositoryFile(t, "Dockerfile"))
 	require.NotNil(t, base)
 	assert.Equal(t, "${TRADE_MONITOR_BASE:-"+base[1]+"}", service.Build.Args["BASE"])
+}
+
+// The hardened deployment takes the same settings; only the way to Docker is
+// another, and the proxy knows the lists and no secret.
+func TestTheHardenedComposeFileTakesTheSameSettings(t *testing.T) {
+	usual := composeServices(t, "docker-compose.yml")["trade-monitor"]
+	hardened := composeServices(t, "docker-compose.hardened.yml")
+	want := maps.Clone(usual.Environment)
+	delete(want, runAsName) // it is never root
+	want["DOCKER_HOST"] = "tcp://docker-proxy:2375"
+	assert.Equal(t, want, hardened["trade-monitor"].Environment)
+	assert.Equal(t, usual.Build.Args, hardened["trade-monitor"].Build.Args)
+
+	proxy := hardened["docker-proxy"]
+	assert.Equal(t, hardened["trade-monitor"].Build, proxy.Build, "it is the same image")
+	assert.Equal(t, "trade-monitor", proxy.Environment["PROXY_CALLERS"])
+	delete(proxy.Environment, "PROXY_CALLERS")
+	for name, value := range proxy.Environment {
+		assert.Equal(t, usual.Environment[name], value, "%s says the same to both", name)
+		assert.NotRegexp(t, "WECHAT|MYSQL|TOKEN|PROXY", name, "the proxy needs no secret")
+	}
+	for _, name := range []string{"REMEDIATION_CONTAINERS", "POLICY_FILE", "ASYNC_MONITOR_CONTAINER", "ASYNC_MONITOR_LOG_PATTERN"} {
+		assert.Contains(t, proxy.Environment, name, "it shapes whom the proxy lets touch or read")
+	}
+	assert.Contains(t, repositoryFile(t, "Dockerfile"), "PROXY_LISTEN=0.0.0.0:2375", "where the service looks for it")
 }
 
 func repositoryFile(t *testing.T, name string) string {

@@ -47,6 +47,7 @@ func TestTheImage(t *testing.T) {
 	t.Run("reaps what is left to its first process", d.reapsOrphans)
 	t.Run("believes public roots, and a private one that is named", d.believesWhomItIsTold)
 	t.Run("runs without root at all", d.runsHardened)
+	t.Run("reaches Docker through the proxy alone", d.runsBehindTheProxy)
 	t.Run("stops at once", d.stopsAtOnce)
 	t.Run("is at home in ten minutes", r.isAtHomeInTenMinutes)
 	t.Run("does what the guide says", r.doesWhatTheGuideSays)

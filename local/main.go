@@ -92,6 +92,8 @@ var commands = []command{
 	{"doctor", nil, "检查配置和环境，指出问题和处理办法", "check everything around the service and name the mends", doctorCommand},
 	{"policy check", []string{"[FILE]"}, "检查策略文件（默认 POLICY_FILE）", "check a policy file (default: POLICY_FILE)", policyCheck},
 	{"policy show", nil, "显示生效的策略及其来源", "print the policy in force and where it comes from", policyShow},
+	{"socket-proxy check", nil, "检查本机的 socket 代理是否可用", "ask the local socket proxy whether it works", socketProxyCheck},
+	{"socket-proxy", nil, "在 Docker socket 前只放行本服务用到的调用", "let only the service's own calls through to the Docker socket", socketProxy},
 	{"healthcheck", nil, "检查本机服务是否存活", "ask the local service whether it is alive", healthcheck},
 	{"version", nil, "显示版本", "print the version", printVersion},
 }

@@ -13,8 +13,8 @@ import (
 func TestTheStateOfRemediationIsShownAsItIs(t *testing.T) {
 	store := &memory{state: alerting.RemediationState{
 		Mode: alerting.DryRun, At: noon,
-		Runners: []alerting.Remediator{
-			{Host: alerting.Host{ID: "ABCD/one", Name: "one"}, Mode: alerting.Auto, Reachable: true, SeenAt: noon.Add(-time.Second), Containers: []string{"async"}},
+		Hosts: []alerting.Site{
+			{Host: alerting.Host{ID: "ABCD/one", Name: "one"}, Mode: alerting.Auto, Live: true, Reachable: true, SeenAt: noon.Add(-time.Second), Containers: []string{"async"}},
 			{Host: alerting.Host{ID: "EFGH/two", Name: "two"}, Mode: alerting.DryRun, SeenAt: noon.Add(-time.Minute)},
 		},
 		Brakes: []alerting.Brake{

@@ -5,27 +5,12 @@ import "time"
 // RemediationState is how putting things right stands: who can act, and what
 // holds it back.
 type RemediationState struct {
-	Mode     Mode // of the process that answers
-	Runners  []Remediator
+	Mode     Mode      // of the process that answers
+	Hosts    []Site    // that say of themselves that they remediate; none on the embedded database, which has one process
 	Brakes   []Brake   // that were ever engaged, those that are over included
 	Breakers []Breaker // that are open
 	At       time.Time
 }
-
-// Remediator is a host whose containers are acted upon, as it last said.
-type Remediator struct {
-	Host       Host
-	Mode       Mode
-	Reachable  bool      // its engine answered
-	SeenAt     time.Time // when its process last said so
-	Containers []string  // those that its engine has
-}
-
-// RemediatorLife is how long what a host said of itself is believed.
-const RemediatorLife = 15 * time.Second
-
-// Live tells whether its process runs.
-func (r *Remediator) Live(now time.Time) bool { return now.Sub(r.SeenAt) < RemediatorLife }
 
 // Breaker is the breaker of a container whose restarts are used up.
 type Breaker struct {

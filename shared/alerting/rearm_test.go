@@ -76,12 +76,6 @@ func TestTheLedgerOfDryRunsAddsUp(t *testing.T) {
 	assert.Equal(t, l.WouldAct, l.RecoveredByItself+l.HandledByPerson+l.StillOpen)
 }
 
-func TestAHostIsBelievedForAWhile(t *testing.T) {
-	r := Remediator{SeenAt: noon}
-	assert.True(t, r.Live(noon.Add(14*time.Second)))
-	assert.False(t, r.Live(noon.Add(15*time.Second)))
-}
-
 // rehearsed is a dry run about a container that is on the list.
 func rehearsed(change func(*Policy, *Alert)) Rehearsal {
 	p, a := DefaultPolicy(), &Alert{ID: 1, Type: TickerSyncTimeout, Service: "svc", Severity: Error}

@@ -37,6 +37,8 @@ type Config struct {
 	Containers []string // the allow-list; empty: none
 	PolicyFile string   // empty: the default policy
 
+	SocketProxy SocketProxy
+
 	Async Async
 
 	Tokens       []Token
@@ -75,6 +77,12 @@ type TLS struct {
 
 // Configured tells whether https is served.
 func (t TLS) Configured() bool { return t.CertFile != "" }
+
+// SocketProxy says where `trade-monitor socket-proxy` listens, and to whom.
+type SocketProxy struct {
+	Listen  string   // host:port
+	Callers []string // host names and addresses; empty: whoever reaches it
+}
 
 // Async says how the async-service is watched.
 type Async struct {
@@ -129,6 +137,9 @@ type environment struct {
 	Containers string `env:"REMEDIATION_CONTAINERS,default=aifuturetrade-async-service"`
 	PolicyFile string `env:"POLICY_FILE"`
 
+	ProxyListen  string `env:"PROXY_LISTEN,default=127.0.0.1:2375"`
+	ProxyCallers string `env:"PROXY_CALLERS"`
+
 	AsyncContainer  string `env:"ASYNC_MONITOR_CONTAINER,default=aifuturetrade-async-service"`
 	AsyncTimeout    string `env:"ASYNC_MONITOR_TICKER_TIMEOUT,default=3"`
 	AsyncInterval   string `env:"ASYNC_MONITOR_CHECK_INTERVAL,default=60"`
@@ -163,6 +174,7 @@ func Load(ctx context.Context, lookup Lookup) (Config, error) {
 	p.storing(&cfg, env)
 	p.telling(&cfg, env)
 	p.healing(&cfg, env)
+	p.guarding(&cfg, env)
 	p.watching(&cfg, env)
 	p.admitting(&cfg, env)
 	if err := p.orNil(); err != nil {

@@ -62,6 +62,7 @@ func TestWithNothingSetTheDefaultsHold(t *testing.T) {
 	assert.Equal(t, alerting.Auto, cfg.Mode)
 	assert.Equal(t, []string{"aifuturetrade-async-service"}, cfg.Containers)
 	assert.Empty(t, cfg.PolicyFile)
+	assert.Equal(t, config.SocketProxy{Listen: "127.0.0.1:2375"}, cfg.SocketProxy)
 	assert.Equal(t, "aifuturetrade-async-service", cfg.Async.Container)
 	assert.Equal(t, 3*time.Minute, cfg.Async.Timeout)
 	assert.Equal(t, time.Minute, cfg.Async.CheckInterval)
@@ -86,6 +87,7 @@ func TestEveryNameIsRead(t *testing.T) {
 		"WECHAT_WEBHOOK_URL":     " https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k \n",
 		"WECHAT_MENTION_MOBILES": "13800000000，13900000000", "WECHAT_ALLOWED_HOSTS": "QYAPI.weixin.qq.com, 127.0.0.1:9",
 		"DOCKER_HOST": "unix:///run/docker.sock", "REMEDIATION_MODE": "Dry-Run", "REMEDIATION_CONTAINERS": "one, two,one", "POLICY_FILE": "policy.yaml",
+		"PROXY_LISTEN": "0.0.0.0:2376", "PROXY_CALLERS": "Trade-Monitor, 10.1.2.3,fd00::1",
 		"ASYNC_MONITOR_CONTAINER": "async", "ASYNC_MONITOR_TICKER_TIMEOUT": "5", "ASYNC_MONITOR_CHECK_INTERVAL": "30",
 		"ASYNC_MONITOR_LOG_PATTERN": "synced \\d+", "TRADE_MONITOR_URL": "http://trade-monitor:5005/",
 		"API_TOKENS": "svc:notify:a:b, ops:read+operate:c", "API_ANONYMOUS": "read",
@@ -106,6 +108,7 @@ func TestEveryNameIsRead(t *testing.T) {
 	assert.Equal(t, alerting.DryRun, cfg.Mode)
 	assert.Equal(t, []string{"one", "two"}, cfg.Containers)
 	assert.Equal(t, "policy.yaml", cfg.PolicyFile)
+	assert.Equal(t, config.SocketProxy{Listen: "0.0.0.0:2376", Callers: []string{"trade-monitor", "10.1.2.3", "fd00::1"}}, cfg.SocketProxy)
 	assert.Equal(t, "async", cfg.Async.Container)
 	assert.Equal(t, 5*time.Minute, cfg.Async.Timeout)
 	assert.Equal(t, 30*time.Second, cfg.Async.CheckInterval)
@@ -161,6 +164,8 @@ func TestOneBadValueStopsTheStart(t *testing.T) {
 		{name: "DOCKER_HOST", value: "/run/docker.sock"}, {name: "DOCKER_HOST", value: "tcp://"}, {name: "DOCKER_HOST", value: "ssh://host"}, {name: "DOCKER_HOST", value: "https://host"},
 		{name: "REMEDIATION_MODE", value: "on"},
 		{name: "REMEDIATION_CONTAINERS", value: "*"}, {name: "REMEDIATION_CONTAINERS", value: "async-*"}, {name: "REMEDIATION_CONTAINERS", value: "ok,../x"},
+		{name: "PROXY_LISTEN", value: "2375"}, {name: "PROXY_LISTEN", value: "tcp://0.0.0.0:2375"}, {name: "PROXY_LISTEN", value: "host:70000"}, {name: "PROXY_LISTEN", value: "a b:1"},
+		{name: "PROXY_CALLERS", value: "10.0.0.0/8"}, {name: "PROXY_CALLERS", value: "*"}, {name: "PROXY_CALLERS", value: "host:80"},
 		{name: "ASYNC_MONITOR_CONTAINER", value: "a*"},
 		{name: "ASYNC_MONITOR_TICKER_TIMEOUT", value: "0"}, {name: "ASYNC_MONITOR_TICKER_TIMEOUT", value: "-3m"}, {name: "ASYNC_MONITOR_TICKER_TIMEOUT", value: "soon"},
 		{name: "ASYNC_MONITOR_TICKER_TIMEOUT", value: "NaN"}, {name: "ASYNC_MONITOR_TICKER_TIMEOUT", value: "1e300"}, {name: "ASYNC_MONITOR_TICKER_TIMEOUT", value: "+Inf"},

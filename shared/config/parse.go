@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -198,6 +199,23 @@ func (p *problems) healing(cfg *Config, env environment) {
 	cfg.Containers = list(env.Containers)
 	p.each("REMEDIATION_CONTAINERS", cfg.Containers, containerName.MatchString, zhContainer, enContainer)
 	cfg.PolicyFile = p.path("POLICY_FILE", env.PolicyFile)
+}
+
+func (p *problems) guarding(cfg *Config, env environment) {
+	cfg.SocketProxy = SocketProxy{Listen: env.ProxyListen, Callers: list(strings.ToLower(env.ProxyCallers))}
+	host, port, err := net.SplitHostPort(env.ProxyListen)
+	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || strings.ContainsFunc(host, notInWord) {
+		p.add("PROXY_LISTEN", "必须是 地址:端口，如 127.0.0.1:2375", "must be address:port, such as 127.0.0.1:2375")
+	}
+	p.each("PROXY_CALLERS", cfg.SocketProxy.Callers, callerName,
+		"必须是主机名或 IP 地址", "must be a host name or an IP address")
+}
+
+func callerName(item string) bool {
+	if _, err := netip.ParseAddr(item); err == nil {
+		return true
+	}
+	return hostName.MatchString(item) && !strings.ContainsAny(item, ":[")
 }
 
 func engineAddress(value string) bool {

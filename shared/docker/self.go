@@ -24,6 +24,17 @@ func readIdentity() identity {
 	return identify(hostname, string(cgroup), string(mounts))
 }
 
+// Self recognises the container that this process runs in, for whoever asks the
+// engine without this package.
+type Self struct{ signs identity }
+
+// ReadSelf reads what tells our own container.
+func ReadSelf() Self { return Self{readIdentity()} }
+
+// Is tells whether the container with this id and writable layer (empty: not
+// known) is ours.
+func (s Self) Is(id, upperDir string) bool { return s.signs.is(id, upperDir) }
+
 var (
 	shortID = regexp.MustCompile(`^[0-9a-f]{12,64}$`)
 	fullID  = regexp.MustCompile(`\b[0-9a-f]{64}\b`)

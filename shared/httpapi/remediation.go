@@ -52,7 +52,7 @@ func health(h alerting.Health) alerting.Health {
 // RemediationState shows who can act and what holds it back.
 type RemediationState struct {
 	Mode     alerting.Mode `json:"mode"`
-	Hosts    []Remediator  `json:"hosts"`
+	Hosts    []Host        `json:"hosts"`
 	Brakes   []Brake       `json:"brakes"`
 	Breakers []Breaker     `json:"breakers"`
 }
@@ -61,14 +61,14 @@ type RemediationState struct {
 func (v Views) RemediationState(s alerting.RemediationState) RemediationState {
 	return RemediationState{
 		Mode:     s.Mode,
-		Hosts:    each(s.Runners, func(r alerting.Remediator) Remediator { return v.remediator(r, s.At) }),
+		Hosts:    each(s.Hosts, v.host),
 		Brakes:   each(s.Brakes, func(b alerting.Brake) Brake { return v.brake(b, s.At) }),
 		Breakers: each(s.Breakers, v.breaker),
 	}
 }
 
-// Remediator is a host whose containers are acted upon.
-type Remediator struct {
+// Host is a host whose containers are acted upon.
+type Host struct {
 	ID         string        `json:"id"`
 	Name       string        `json:"name"`
 	Mode       alerting.Mode `json:"mode"`
@@ -78,10 +78,10 @@ type Remediator struct {
 	Containers []string      `json:"containers"`
 }
 
-func (v Views) remediator(r alerting.Remediator, now time.Time) Remediator {
-	return Remediator{
-		ID: r.Host.ID, Name: r.Host.Name, Mode: r.Mode, Live: r.Live(now), Reachable: r.Reachable, LastSeenAt: v.At(r.SeenAt),
-		Containers: append([]string{}, r.Containers...),
+func (v Views) host(s alerting.Site) Host {
+	return Host{
+		ID: s.ID, Name: s.Name, Mode: s.Mode, Live: s.Live, Reachable: s.Reachable, LastSeenAt: v.At(s.SeenAt),
+		Containers: append([]string{}, s.Containers...),
 	}
 }
 

@@ -61,7 +61,7 @@ func (t *tx) refusal(ctx context.Context, i *alerting.Intent, brake *alerting.Br
 	if err != nil {
 		return alerting.Reason{}, err
 	}
-	symptom, err := t.symptom(ctx, &i.Alert)
+	symptom, err := t.symptom(ctx, &i.Alert, i.Host.ID)
 	if err != nil {
 		return alerting.Reason{}, err
 	}

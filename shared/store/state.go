@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,7 +30,7 @@ func (s *Store) RemediationState(ctx context.Context) (state alerting.Remediatio
 	err = s.snapshot(ctx, func(t *tx) error {
 		state = alerting.RemediationState{Mode: t.policy.Mode, At: t.now}
 		var err error
-		if state.Runners, err = t.runners(ctx); err != nil {
+		if state.Hosts, err = t.sites(ctx); err != nil {
 			return err
 		}
 		if state.Brakes, err = collect(ctx, t, scanBrake, "SELECT "+brakeColumns+" FROM alert_brakes WHERE engaged_us > 0 ORDER BY host_name, host"); err != nil {
@@ -43,34 +42,12 @@ func (s *Store) RemediationState(ctx context.Context) (state alerting.Remediatio
 	return state, err
 }
 
-// runners are the hosts that said that they remediate, each as its newest
-// process said.
-func (t *tx) runners(ctx context.Context) ([]alerting.Remediator, error) {
-	all, err := collect(ctx, t, scanRunner, "SELECT host, host_name, mode, reachable, containers, seen_us FROM alert_runners ORDER BY seen_us DESC LIMIT 1000")
-	if err != nil {
-		return nil, fmt.Errorf("read the hosts: %w", err)
-	}
-	seen := map[string]bool{}
-	all = slices.DeleteFunc(all, func(r alerting.Remediator) bool {
-		older := seen[r.Host.ID]
-		seen[r.Host.ID] = true
-		return older
-	})
-	slices.SortFunc(all, func(a, b alerting.Remediator) int {
-		return strings.Compare(a.Host.Name+a.Host.ID, b.Host.Name+b.Host.ID)
-	})
-	return all, nil
-}
-
-func scanRunner(row scanner) (r alerting.Remediator, err error) {
-	var mode, containers string
-	var seen sql.NullInt64
-	err = row.Scan(&r.Host.ID, &r.Host.Name, &mode, (*truth)(&r.Reachable), &containers, &seen)
-	r.Mode, r.SeenAt = alerting.Mode(mode), instant(seen)
-	if json.Unmarshal([]byte(containers), &r.Containers) != nil {
-		r.Containers = nil // a row that a person wrote must not hide the others
-	}
-	return r, err
+// sites are the hosts that said that they remediate.
+func (t *tx) sites(ctx context.Context) ([]alerting.Site, error) {
+	runners, err := readRunners(ctx, t)
+	all := alerting.Sites(runners, t.now)
+	slices.SortFunc(all, func(a, b alerting.Site) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) })
+	return all, err
 }
 
 // openBreakers asks the ledger of every container that was acted upon, and of
@@ -159,10 +136,10 @@ func (s *Store) Rehearse(ctx context.Context, id int64, by string) (r alerting.R
 		if err != nil {
 			return err
 		}
-		runners, err := t.runners(ctx)
+		sites, err := t.sites(ctx)
 		r = alerting.Rehearse(alerting.State{Alert: alert, Ledger: ledger}, by, t.policy, t.now)
-		for _, one := range runners {
-			if one.Live(t.now) && slices.Contains(one.Containers, r.Container) {
+		for _, one := range sites {
+			if one.Live && slices.Contains(one.Containers, r.Container) {
 				r.Hosts = append(r.Hosts, one.Host)
 			}
 		}

@@ -39,6 +39,9 @@ func everyCall(t testing.TB, s *store.Store) map[string]func() error {
 			return nil
 		},
 		"Acknowledge": func() error { _, err := s.Acknowledge(t.Context(), 1, "li"); return err },
+		"Runners":     func() error { _, err := s.Runners(t.Context()); return err },
+		"Register":    func() error { return s.RegisterRunner(t.Context(), alerting.Runner{Owner: "me"}) },
+		"Expire":      func() error { _, err := s.ExpireRemediations(t.Context()); return err },
 		"Remediations": func() error {
 			_, _, err := s.ClaimRemediations(t.Context(), "me", alerting.Host{}, time.Minute)
 			return err

@@ -202,12 +202,12 @@ func testHostsShown(t *testing.T, e Engine) {
 	runner("b1", "b", 1, `["x"]`, time.Hour)
 	runner("b2", "b", 0, `["y","z"]`, 0)
 	runner("a1", "a", 1, `no list`, time.Minute)
-	hosts := stateOf(t, s).Runners
+	hosts := stateOf(t, s).Hosts
 	require.Len(t, hosts, 2)
 	require.Equal(t, alerting.Host{ID: "a", Name: "A"}, hosts[0].Host)
-	require.True(t, hosts[0].Reachable)
 	require.Empty(t, hosts[0].Containers)
-	require.False(t, hosts[0].Live(stateOf(t, s).At))
+	require.False(t, hosts[0].Live)
+	require.True(t, hosts[1].Live)
 	require.Equal(t, []string{"y", "z"}, hosts[1].Containers)
 	require.False(t, hosts[1].Reachable)
 	require.WithinDuration(t, time.Now(), hosts[1].SeenAt, slack)
@@ -447,7 +447,7 @@ func testDryRunLedger(t *testing.T, e Engine) {
 	require.Equal(t, alerting.DryRunLedger{WouldAct: 5, RecoveredByItself: 1, HandledByPerson: 2, StillOpen: 2}, ledger(), "what was acted upon later is no dry run")
 }
 
-func outcomes(t testing.TB, s *store.Store) []alerting.RemediationCount {
+func counted(t testing.TB, s *store.Store) []alerting.RemediationCount {
 	t.Helper()
 	stats, err := s.Stats(t.Context())
 	require.NoError(t, err)
@@ -458,15 +458,15 @@ func testOutcomes(t *testing.T, e Engine) {
 	s := e.open(t)
 	record(t, s, Event("somebody-elses"))
 	restarted(t, s, alerting.Succeeded)
-	require.Equal(t, []alerting.RemediationCount{{Action: alerting.Restart, Status: alerting.Skipped, N: 1}, {Action: alerting.Restart, Status: alerting.Succeeded, N: 1}}, outcomes(t, s))
+	require.Equal(t, []alerting.RemediationCount{{Action: alerting.Restart, Status: alerting.Skipped, N: 1}, {Action: alerting.Restart, Status: alerting.Succeeded, N: 1}}, counted(t, s))
 	record(t, s, Event(container)) // the symptom came back, and a cooldown holds
 	want := []alerting.RemediationCount{{Action: alerting.Restart, Status: alerting.Failed, N: 1}, {Action: alerting.Restart, Status: alerting.Skipped, N: 2}}
-	require.Equal(t, want, outcomes(t, s))
+	require.Equal(t, want, counted(t, s))
 	require.NoError(t, s.Recount(t.Context()))
-	require.Equal(t, want, outcomes(t, s), "they are what there is")
+	require.Equal(t, want, counted(t, s), "they are what there is")
 	e.pass(t, 6*time.Minute)
 	record(t, s, Event(container))
-	require.Equal(t, want, outcomes(t, s), "what is under way has not come to anything")
+	require.Equal(t, want, counted(t, s), "what is under way has not come to anything")
 }
 
 func testOutcomesMended(t *testing.T, e Engine) {
@@ -480,9 +480,9 @@ func testOutcomesMended(t *testing.T, e Engine) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, n)
 	want := []alerting.RemediationCount{{Action: alerting.Restart, Status: alerting.Failed, N: 1}}
-	require.Equal(t, want, outcomes(t, s))
+	require.Equal(t, want, counted(t, s))
 	e.exec(t, "DELETE FROM alert_totals WHERE scope = 'H'") // as an upgrade finds it
-	require.Empty(t, outcomes(t, s))
+	require.Empty(t, counted(t, s))
 	require.NoError(t, s.Recount(t.Context()))
-	require.Equal(t, want, outcomes(t, s))
+	require.Equal(t, want, counted(t, s))
 }
