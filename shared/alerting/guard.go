@@ -121,7 +121,7 @@ func notAllowed(p *Policy, _ Rule, q *Ask) (Reason, bool) {
 	if q.known() {
 		return why, !p.Admits(q.Facts.Container)
 	}
-	return why, !p.Lists(q.Container) && !slices.Contains(p.Elsewhere, q.Container)
+	return why, !p.Reaches(q.Container)
 }
 
 // underWay: no cooldown holds a person; when the other one ends is not known.
