@@ -18,7 +18,7 @@ func (s *step) examine(ctx context.Context, c *alerting.Container) (alerting.Rec
 	var past alerting.Recollection
 	var failed error
 	var recalling sync.WaitGroup
-	recalling.Go(func() { past, failed = s.loop.engine.Recall(ctx, c.ID) })
+	recalling.Go(func() { past, failed = s.loop.recall(ctx, c.ID) })
 	lines, missing := s.lastLines(ctx, c)
 	recalling.Wait()
 	if failed != nil {

@@ -51,6 +51,7 @@ type Loop struct {
 	wake   chan struct{}
 	outage outage
 	steps  sync.WaitGroup
+	clock  engineClock
 	skew   atomic.Int64 // how far the store's clock was ahead of ours at the last claim
 
 	mu     sync.Mutex

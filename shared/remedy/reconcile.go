@@ -55,7 +55,7 @@ func (s *step) reissue(ctx context.Context, c *alerting.Container) error {
 	if s.pointless() {
 		return s.end(ctx, alerting.Skipped, alerting.Reason{Code: "alert_over"})
 	}
-	past, err := s.loop.engine.Recall(ctx, c.ID)
+	past, err := s.loop.recall(ctx, c.ID)
 	if err != nil {
 		return s.awaitEngine(ctx, err, s.r.CallLimit.Add(outlast), alerting.UnknownOutcome)
 	}
@@ -67,25 +67,37 @@ func (s *step) verify(ctx context.Context) error {
 	rule, patience := s.rule().Verify, s.rule().Symptom
 	c, err := s.inspect(ctx)
 	if err != nil {
-		from := s.r.RequestedAt
-		for _, at := range []time.Time{s.r.OrderedAt, s.r.StartedAfter} {
-			if at.After(from) {
-				from = at
-			}
-		}
-		return s.awaitEngine(ctx, err, from.Add(max(rule.Healthy, rule.Steady)+outlast), alerting.UnknownOutcome)
+		return s.awaitProof(ctx, err)
 	}
-	next := s.r.Assess(c, rule, s.symptom, patience, s.loop.o.Now()) // StartedAt is of the engine's host, which is ours
+	now, err := s.engineTime(ctx, c)
+	if err != nil {
+		return s.awaitProof(ctx, err)
+	}
+	now = s.atMost(now, c)
+	next := s.r.Assess(c, rule, s.symptom, patience, now)
+	if next.Do == alerting.StepEnd {
+		past, err := s.loop.recall(ctx, s.r.ContainerID)
+		if err != nil {
+			return s.awaitProof(ctx, err)
+		}
+		now = s.atMost(past.Now, c)
+		next = s.r.Assess(c, rule, s.symptom, patience, now)
+		if next.Yields() {
+			next = s.r.Yield(next, past)
+		}
+	}
 	if next.Do == alerting.StepWait {
-		s.r.NextAt = next.Next.Add(s.skew)
+		s.r.NextAt = s.now().Add(next.Next.Sub(now))
 		return s.save(ctx)
 	}
-	if next.Yields() {
-		past, err := s.loop.engine.Recall(ctx, s.r.ContainerID)
-		if err != nil {
-			return s.awaitEngine(ctx, err, s.r.StartedAfter.Add(max(rule.Healthy, rule.Steady)+outlast), alerting.UnknownOutcome)
-		}
-		next = s.r.Yield(next, past)
-	}
 	return s.end(ctx, next.Status, next.Reason)
+}
+
+// awaitProof waits for an engine that went away during the proof.
+func (s *step) awaitProof(ctx context.Context, err error) error {
+	rule, from := s.rule().Verify, s.r.RequestedAt
+	if s.r.CallLimit.After(from) {
+		from = s.r.CallLimit // not StartedAfter, which is by the engine's clock
+	}
+	return s.awaitEngine(ctx, err, from.Add(max(rule.Healthy, rule.Steady)+outlast), alerting.UnknownOutcome)
 }
