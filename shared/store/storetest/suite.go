@@ -86,6 +86,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 			processes.run(t, fresh)
 			heartbeatProcesses.run(t, fresh)
 			intentProcesses.run(t, fresh)
+			tangles.run(t, fresh)
 			hostProcesses.run(t, fresh)
 		}
 	})
