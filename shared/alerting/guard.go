@@ -121,7 +121,7 @@ func notAllowed(p *Policy, _ Rule, q *Ask) (Reason, bool) {
 	if q.known() {
 		return why, !p.Admits(q.Facts.Container)
 	}
-	return why, !p.Lists(q.Container) && !slices.Contains(p.Elsewhere, q.Container)
+	return why, !p.Reaches(q.Container)
 }
 
 // underWay: no cooldown holds a person; when the other one ends is not known.
@@ -168,7 +168,18 @@ func stoppedByPerson(_ *Policy, _ Rule, q *Ask) (Reason, bool) {
 // run, and not by us.
 func (q *Ask) killedByOthers() bool {
 	f := q.Facts
-	return f.KilledAt.After(f.Container.StartedAt) && !q.ours(f.Container.StartedAt)
+	if !f.KilledAt.After(f.Container.StartedAt) {
+		return false
+	}
+	return !q.ours(f.Container.StartedAt) || q.sinceOurs(f.Now.Sub(f.KilledAt))
+}
+
+// sinceOurs tells whether what happened so long ago came after our newest action
+// was over: one that the engine refused leaves the run as it was, and who ends it
+// later is somebody else.
+func (q *Ask) sinceOurs(ago time.Duration) bool {
+	last := q.Ledger.newest()
+	return !last.EndedAt.IsZero() && ago+factsAge < q.Now.Sub(last.EndedAt)
 }
 
 // ours tells whether our newest action ended the run that began at a time.
