@@ -66,6 +66,7 @@ func TestADryRunTellsWhatWouldBeDone(t *testing.T) {
 	c.Crash(syscall.SIGKILL)
 	s.told(robots, c.Name, "CONTAINER_DOWN", "意外退出")
 	path := "/api/alerts/" + idOf(s.alarms(c.Name)[0]) + "/handle"
+	await(t, 10*time.Second, "the message is settled", func() bool { return s.story(1)["wechatSent"] == true })
 	before := s.story(1)
 
 	answer := s.post(path, `{"dryRun":true}`)
@@ -178,6 +179,10 @@ func TestAReleasedBrakeLetsHealingGoOn(t *testing.T) {
 	require.Len(t, brakes, 1)
 	assert.Equal(t, true, brakes[0]["engaged"])
 	name := brakes[0]["hostName"].(string)
+	hosts := objects(held.object("data"), "hosts")
+	require.Len(t, hosts, 1)
+	assert.Equal(t, []any{name, "auto", true, true}, []any{hosts[0]["name"], hosts[0]["mode"], hosts[0]["live"], hosts[0]["reachable"]})
+	assert.Len(t, hosts[0]["containers"], 3)
 	assert.Contains(t, s.get("/metrics").text, `trade_monitor_brake_engaged{host="`+name+`"} 1`)
 	listed := s.command("rearm")
 	assert.Contains(t, listed.out, "刹车 (brake) "+name)

@@ -59,7 +59,7 @@ func TestADryRunWithoutAnEngineSaysSo(t *testing.T) {
 	body := dryRun(t, &memory{plan: planned("async", nil)}, nil)
 	assert.JSONEq(t, `{"success":true,"message":"演练：将会重启容器 async；执行时才询问 Docker","dryRun":{"wouldAct":true,"action":"restart","container":"async","reason":null,"facts":null}}`, body)
 	plan := planned("async", nil)
-	plan.Hosts = []alerting.Host{{ID: "EFGH/two", Name: "two"}}
+	plan.Host = alerting.Host{ID: "EFGH/two", Name: "two"}
 	assert.Contains(t, dryRun(t, &memory{plan: plan}, nil), "执行时由主机 two 询问 Docker")
 }
 
@@ -98,7 +98,7 @@ func TestADryRunIsRefusedAsTheOrderWouldBe(t *testing.T) {
 
 func TestADryRunOfAnotherHostsContainerAsksNotOurs(t *testing.T) {
 	plan := planned("async", nil)
-	plan.Hosts = []alerting.Host{{ID: "EFGH/two", Name: "two"}}
+	plan.Host = alerting.Host{ID: "EFGH/two", Name: "two"}
 	engine := &docker{facts: alerting.Facts{Now: noon}}
 	body := dryRun(t, &memory{plan: plan}, engine)
 	assert.Contains(t, body, `"wouldAct":true`)

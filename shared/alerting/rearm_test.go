@@ -126,10 +126,28 @@ func TestARehearsalAsksOnlyTheRightEngine(t *testing.T) {
 	assert.Equal(t, "no_action", plain.Reason.Code)
 	assert.False(t, plain.Asks(here))
 	r := rehearsed(nil)
-	r.Hosts = []Host{{ID: "two", Name: "two"}}
-	assert.False(t, r.Asks(here))
-	r.Hosts = append(r.Hosts, here)
-	assert.True(t, r.Asks(here))
+	assert.True(t, r.Asks(here), "it may be the only one")
+	has := func(h Host, names ...string) Runner {
+		return Runner{Owner: h.ID, Host: h, Reachable: true, SeenAt: noon, Containers: names}
+	}
+	two := Host{ID: "two", Name: "two"}
+	elsewhere := r.Among([]Runner{has(here), has(two, "svc")})
+	assert.Equal(t, two, elsewhere.Host)
+	assert.False(t, elsewhere.Asks(here))
+	ours := r.Among([]Runner{has(here, "svc"), has(two)})
+	assert.True(t, ours.Asks(here))
+	both := r.Among([]Runner{has(here, "svc"), has(two, "svc")})
+	assert.Equal(t, Reason{Code: "two_hosts", Detail: "one, two"}, both.Reason)
+	assert.False(t, both.Asks(here))
+	named := rehearsed(func(p *Policy, _ *Alert) {
+		rule := p.Rules[TickerSyncTimeout]
+		rule.Host = "two"
+		p.Rules = map[string]Rule{TickerSyncTimeout: rule}
+	})
+	chosen := named.Among([]Runner{has(here, "svc"), has(two, "svc")})
+	assert.Equal(t, []any{two, true}, []any{chosen.Host, chosen.Reason.IsZero()})
+	absent := named.Among([]Runner{has(here, "svc"), has(two)})
+	assert.False(t, absent.Asks(here), "the policy says where")
 }
 
 func TestARehearsalIsSaidInBothLanguages(t *testing.T) {
@@ -144,6 +162,6 @@ func TestARehearsalIsSaidInBothLanguages(t *testing.T) {
 	assert.Equal(t, "演练：不会处置：容器 svc 不存在", gone.Text(Chinese))
 	elsewhere := gone.Without("refused")
 	assert.Equal(t, "no_container", elsewhere.Reason.Code, "a refusal that is known stays")
-	r.Hosts = []Host{{ID: "two", Name: "two"}}
+	r.Host = Host{ID: "two", Name: "two"}
 	assert.Equal(t, "dry run: would restart container svc; the host two asks Docker when it is done", r.Text(English))
 }

@@ -1,9 +1,6 @@
 package alerting
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Rehearsal is a person's order that is not carried out: what would become of
 // it.
@@ -12,7 +9,7 @@ type Rehearsal struct {
 	Container string
 	Reason    Reason // why nothing would be done; zero: it would be
 	Facts     *Facts // nil: the engine was not asked
-	Hosts     []Host // live ones that have the container, as far as they said
+	Host      Host   // that would carry it out; zero: not known, or there is no other
 	At        time.Time
 
 	ask    Ask
@@ -25,11 +22,27 @@ func Rehearse(s State, by string, p Policy, now time.Time) Rehearsal {
 	return Rehearsal{Action: ask.Action, Container: ask.Container, Reason: why, At: now, ask: ask, policy: p}
 }
 
-// Asks tells whether an engine would be asked, and may be: a container that is
-// not on the allow-list is none of our business.
+// Among is the rehearsal with the hosts that share the database, which decide
+// where it would be carried out as they do for an order.
+func (r Rehearsal) Among(runners []Runner) Rehearsal {
+	q := Placement{Remediation: &Remediation{Container: r.Container}, Now: r.At}
+	among := r.policy.Rule(r.ask.Type).hosts(Sites(runners, r.At))
+	switch whose, certain := q.holders(among); {
+	case len(whose) == 1:
+		r.Host = whose[0].Host
+	case len(whose) > 1 && certain && r.Reason.IsZero():
+		r.Reason = Reason{Code: "two_hosts", Detail: labels(whose)}
+	case r.policy.Rule(r.ask.Type).Host != "" && len(among) == 1:
+		r.Host = among[0].Host
+	}
+	return r
+}
+
+// Asks tells whether an engine is the one to be asked, and may be: a container
+// that is not on the allow-list is none of our business.
 func (r *Rehearsal) Asks(host Host) bool {
-	elsewhere := len(r.Hosts) > 0 && !slices.ContainsFunc(r.Hosts, func(h Host) bool { return h.ID == host.ID })
-	return r.Action != NoAction && r.policy.Lists(r.Container) && !elsewhere
+	here := r.Host.ID == "" || r.Host.ID == host.ID
+	return r.Action != NoAction && r.policy.Lists(r.Container) && here && r.Reason.Code != "two_hosts"
 }
 
 // With is the rehearsal with what the engine says.
@@ -59,8 +72,8 @@ func (r *Rehearsal) Text(lang Language) string {
 	text := lang.Pick("演练：将会"+would.Describe(lang), "dry run: would "+would.Describe(lang))
 	switch {
 	case r.Facts != nil:
-	case len(r.Hosts) == 1:
-		text += lang.Pick("；执行时由主机 "+r.Hosts[0].Name+" 询问 Docker", "; the host "+r.Hosts[0].Name+" asks Docker when it is done")
+	case r.Host.ID != "":
+		text += lang.Pick("；执行时由主机 "+r.Host.Label()+" 询问 Docker", "; the host "+r.Host.Label()+" asks Docker when it is done")
 	default:
 		text += lang.Pick("；执行时才询问 Docker", "; Docker is asked when it is done")
 	}

@@ -136,13 +136,8 @@ func (s *Store) Rehearse(ctx context.Context, id int64, by string) (r alerting.R
 		if err != nil {
 			return err
 		}
-		sites, err := t.sites(ctx)
-		r = alerting.Rehearse(alerting.State{Alert: alert, Ledger: ledger}, by, t.policy, t.now)
-		for _, one := range sites {
-			if one.Live && slices.Contains(one.Containers, r.Container) {
-				r.Hosts = append(r.Hosts, one.Host)
-			}
-		}
+		runners, err := readRunners(ctx, t)
+		r = alerting.Rehearse(alerting.State{Alert: alert, Ledger: ledger}, by, t.policy, t.now).Among(runners)
 		return err
 	})
 	return r, err

@@ -36,7 +36,7 @@ func rowsOf(t testing.TB, db storetest.Database) (all []string) {
 // olderThan takes a database back to what it was before a migration.
 var olderThan = map[int]string{
 	3: "DROP TABLE alert_evidence, alert_runners, alert_brakes, alert_rearms, alert_silences; " +
-		"ALTER TABLE alert_remediations DROP INDEX ix_remediation_ordered, DROP COLUMN rung, DROP COLUMN host; DELETE FROM alert_schema_version WHERE version_id = 3; ",
+		"ALTER TABLE alert_remediations DROP INDEX ix_remediation_ordered, DROP COLUMN rung, DROP COLUMN host, DROP COLUMN proven_us; DELETE FROM alert_schema_version WHERE version_id = 3; ",
 	2: "DROP TABLE alert_heartbeats, alert_watches, alert_liveness; DELETE FROM alert_schema_version WHERE version_id = 2; ",
 }
 

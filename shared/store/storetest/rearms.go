@@ -410,7 +410,7 @@ func testRehearseHosts(t *testing.T, e Engine) {
 	e.exec(t, "INSERT INTO alert_runners (owner, host, host_name, mode, reachable, containers, seen_us) VALUES ('empty', 'empty', 'empty', 'auto', 1, '[]', ?)", time.Now().UnixMicro())
 	plan, err := s.Rehearse(t.Context(), 2, "li")
 	require.NoError(t, err)
-	require.Equal(t, []alerting.Host{{ID: "live", Name: "live"}}, plan.Hosts)
+	require.Equal(t, alerting.Host{ID: "live", Name: "live"}, plan.Host)
 }
 
 // testDryRunLedger: one alert of each fate.
