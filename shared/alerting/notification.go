@@ -45,6 +45,7 @@ type Notification struct {
 	CreatedAt     time.Time
 	SettledAt     time.Time
 	MessageID     int64 // the message that carried or carries it
+	Folded        bool  // that message is a digest of several words; read for people only
 }
 
 // MessageStatus is where one request to a robot stands:
@@ -65,6 +66,8 @@ const (
 // Message is what a robot was really sent.
 type Message struct {
 	ID         int64
+	Kind       MessageKind
+	Words      int    // how many notifications it was to carry
 	Robot      string // RobotID: never the key itself
 	GroupID    int64
 	Status     MessageStatus
@@ -128,7 +131,8 @@ const (
 	ClassBusy      VerdictClass = "busy"       // -1, 45033, 5xx, cut, slow: try again soon
 	ClassRateLimit VerdictClass = "rate_limit" // 45009: this robot pauses ≥ 60 s
 	ClassRobotGone VerdictClass = "robot_gone" // 93000, 93004, 93008: the robot is broken
-	ClassBadWords  VerdictClass = "bad_words"  // 40058, 45002, 40008, 44004: this message will never be taken
+	ClassTooLong   VerdictClass = "too_long"   // 40058, 45002: it is cut once more
+	ClassBadWords  VerdictClass = "bad_words"  // 40008, 44004: this message will never be taken
 )
 
 // Robot is what is known of one WeCom robot.
@@ -144,7 +148,7 @@ type Robot struct {
 // failure. jitter is in [0,1).
 func (r Robot) AfterVerdict(v Verdict, now time.Time, jitter float64) Robot {
 	switch v.Class {
-	case ClassOK, ClassBadWords:
+	case ClassOK, ClassTooLong, ClassBadWords:
 		r.Failures, r.PausedUntil, r.PauseReason, r.Broken = 0, time.Time{}, Reason{}, false
 		return r
 	}
@@ -194,7 +198,11 @@ func (n Notification) AfterVerdict(v Verdict, now time.Time) Notification {
 	switch v.Class {
 	case ClassOK:
 		n.Status, n.SettledAt, n.Reason = Sent, now, Reason{}
-	case ClassBadWords:
+	case ClassTooLong, ClassBadWords:
+		if v.Class == ClassTooLong && n.Reason.Form() == FullDigest {
+			n.Reason = Reason{Code: tooLong, Detail: v.Error}
+			return n
+		}
 		n.Status, n.SettledAt = Dead, now
 		n.Reason = Reason{Code: "bad_words", Detail: v.Error}
 	default:
