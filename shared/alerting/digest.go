@@ -94,6 +94,11 @@ func Fold(words []DigestWord, critical bool, form DigestForm) Digest {
 	return d
 }
 
+// Firing tells whether it tells of anything that is wrong.
+func (d Digest) Firing() bool {
+	return slices.ContainsFunc(d.Sections, func(s DigestSection) bool { return s.Kind == Firing })
+}
+
 // add counts a word; the line shows the worst, and of those the newest.
 func (l *DigestLine) add(w DigestWord) {
 	l.Words++
