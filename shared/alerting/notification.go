@@ -87,24 +87,14 @@ const (
 	SlotLife    = 61 * time.Second
 )
 
-// NextSlot tells when a robot may be sent its next message, given until when
-// each used slot counts. Zero means now.
-func NextSlot(slots []time.Time, now time.Time) time.Time {
-	var used int
-	var first time.Time
-	for _, until := range slots {
-		if !until.After(now) {
-			continue
-		}
-		used++
-		if first.IsZero() || until.Before(first) {
-			first = until
-		}
-	}
-	if used < RobotBudget {
+// NextSlot tells when a robot may be sent its next message, whatever it is. Zero
+// means now.
+func NextSlot(slots []Slot, now time.Time) time.Time {
+	u := Load{Slots: slots}.used(now)
+	if u.free > 0 {
 		return time.Time{}
 	}
-	return first
+	return u.first
 }
 
 // Verdict is what one attempt to send came to, as the robot client reports it.

@@ -93,8 +93,11 @@ func (l *Loop) deliver(ctx context.Context, t target, claim *alerting.Claim, ask
 }
 
 func (l *Loop) record(claim *alerting.Claim, v alerting.Verdict) {
-	n := claim.Notification
-	log := l.o.Log.With("robot", claim.Message.Robot, "group", n.GroupName, "alert", n.AlertID, "kind", n.Kind, "message", claim.Message.ID)
+	n, m := claim.Notification, claim.Message
+	log := l.o.Log.With("robot", m.Robot, "message", m.ID, "carries", m.Kind, "words", m.Words, "group", m.GroupID)
+	if n.ID != 0 {
+		log = log.With("alert", n.AlertID, "kind", n.Kind)
+	}
 	if v.Status == alerting.Accepted {
 		log.Info("message delivered")
 		return

@@ -30,12 +30,19 @@ type world struct {
 	log      bytes.Buffer
 }
 
+// pen writes the messages of this world.
+type pen struct{}
+
+func (pen) Word(b alerting.Brief) string      { return fmt.Sprintf("word %d.", b.Notification.ID) }
+func (pen) Digest(d alerting.Digest) string   { return fmt.Sprintf("digest of %d.", d.Words) }
+func (pen) StormOver(_ alerting.Storm) string { return "over." }
+
 func inWorld(t *testing.T, poll time.Duration, play func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, store: newMemStore(), robots: wecomtest.New()}
 		w.loop = delivery.New(w.store, w.sender(), delivery.Options{
 			Owner: "me", Poll: poll, Fallback: func() alerting.Secret { return w.fallback },
-			Render: func(b alerting.Brief) string { return fmt.Sprintf("word %d.", b.Notification.ID) },
+			Render: pen{},
 			Log:    slog.New(slog.NewTextHandler(&w.log, nil)), Jitter: func() float64 { return 0 },
 		})
 		play(w)
@@ -461,7 +468,7 @@ func TestTwoProcessesKeepOneMessageInFlight(t *testing.T) {
 	inWorld(t, time.Second, func(w *world) {
 		key := w.group(1, "ops")
 		other := delivery.New(w.store, w.sender(), delivery.Options{
-			Owner: "other", Poll: time.Second, Render: func(b alerting.Brief) string { return fmt.Sprintf("word %d.", b.Notification.ID) },
+			Owner: "other", Poll: time.Second, Render: pen{},
 		})
 		ctx, cancel := context.WithCancel(w.Context())
 		ended := make(chan error, 1)

@@ -34,14 +34,15 @@ func (s *Store) story(ctx context.Context, id int64) (alerting.Story, error) {
 		return story, fmt.Errorf("read notifications of %d: %w", id, err)
 	}
 	if story.Messages, err = collect(ctx, s.reader, scanMessage, "SELECT "+messageColumns+
-		" FROM alert_messages WHERE alert_id = ? ORDER BY id", id); err != nil {
+		" FROM alert_messages WHERE alert_id = ? UNION SELECT "+messageColumns+" FROM alert_messages WHERE id IN (SELECT message_id FROM alert_notifications WHERE alert_id = ?) ORDER BY id", id, id); err != nil {
 		return story, fmt.Errorf("read messages of %d: %w", id, err)
+	}
+	for i := range story.Notifications {
+		n := &story.Notifications[i]
+		n.Folded = slices.ContainsFunc(story.Messages, func(m alerting.Message) bool { return m.ID == n.MessageID && m.Words > 1 })
 	}
 	if story.Remediations, err = collect(ctx, s.reader, scanRemediation, "SELECT "+remediationColumns+" FROM alert_remediations WHERE alert_id = ? ORDER BY id", id); err != nil {
 		return story, fmt.Errorf("read remediations of %d: %w", id, err)
-	}
-	if err := s.giveEvidence(ctx, s.reader, id, story.Remediations); err != nil {
-		return story, err
 	}
 	if err := s.giveEvidence(ctx, s.reader, id, story.Remediations); err != nil {
 		return story, err

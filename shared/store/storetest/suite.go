@@ -75,7 +75,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 		suite
 	}{
 		{"events", events}, {"words", words}, {"idempotency", idempotency}, {"batches", batches}, {"totals", totals}, {"lists", lists},
-		{"delivery", deliveries}, {"verdicts", verdicts}, {"reconciliation", reconciliation},
+		{"delivery", deliveries}, {"storms", storms}, {"verdicts", verdicts}, {"reconciliation", reconciliation},
 		{"remediation", remediations}, {"intents", intents}, {"ledger", ledgers}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions}, {"silences", silences},
 		{"heartbeats", heartbeats}, {"judgements", judgements}, {"declarations", declarations}, {"watches", watchMemories},
 	} {
@@ -144,7 +144,7 @@ var clockColumns = map[string][]string{
 	"alert_events":        {"received_us"},
 	"alert_notifications": {"next_us", "created_us", "settled_us"},
 	"alert_messages":      {"sent_us", "answered_us", "slot_until"},
-	"alert_robots":        {"lease_us", "paused_us"},
+	"alert_robots":        {"lease_us", "paused_us", "storm_us"},
 	"alert_remediations":  {"requested_us", "ordered_us", "ended_us", "next_us", "lease_us", "call_limit_us", "reason_until"},
 	"alert_decisions":     {"at_us", "last_us"},
 	"alert_rechecks":      {"at_us"},
