@@ -45,7 +45,11 @@ type Notification struct {
 	CreatedAt     time.Time
 	SettledAt     time.Time
 	MessageID     int64 // the message that carried or carries it
-	Folded        bool  // that message is a digest of several words; read for people only
+
+	// For people; not stored.
+	Folded bool      // the message is a digest of several words
+	Waits  Reason    // why it is not sent now, and until when
+	AsOf   time.Time // the now of Waits
 }
 
 // MessageStatus is where one request to a robot stands:

@@ -62,6 +62,7 @@ var reasonWords = map[string][2]string{
 	"not_opened":     {"没有对应的未恢复告警", "nothing was open"},
 	"was_not_told":   {"该群未收到过此告警", "this group was never told of the alert"},
 	"bad_words":      {"企业微信拒绝了消息内容：{}", "WeCom refused the content: {}"},
+	"overload":       {"待发的超过每分钟额度，将合并发送，最早在{left}后", "more waits than a minute's budget allows: it goes with others, in {left} at the earliest"},
 	"too_long":       {"企业微信认为内容过长，缩短后重发：{}", "WeCom says that it is too long; sent again, shorter: {}"},
 	"robot_busy":     {"机器人暂时不可用：{}", "the robot cannot be reached now: {}"},
 	"said_before":    {"与上次相同，不再通知", "the same as before; not told again"},

@@ -23,7 +23,7 @@ func (s *Store) Queues(ctx context.Context) ([]alerting.Queue, error) {
 		return nil, s.dialect.wrap(fmt.Errorf("read queues: %w", err))
 	}
 	storms, err := collect(ctx, s.reader, func(row scanner) (group int64, err error) { return group, row.Scan(&group) },
-		"SELECT storm_group FROM alert_robots WHERE storm_us IS NOT NULL AND storm_group IS NOT NULL")
+		"SELECT storm_group FROM alert_robots WHERE storm_us > ? AND storm_group IS NOT NULL", s.now().Add(-stormForgotten).UnixMicro())
 	if err != nil {
 		return nil, s.dialect.wrap(fmt.Errorf("read storms: %w", err))
 	}
@@ -36,6 +36,10 @@ func (s *Store) Queues(ctx context.Context) ([]alerting.Queue, error) {
 	}
 	return queues, nil
 }
+
+// stormForgotten is after how long nobody is told that a storm is over: its
+// robot was not to be reached, or has no group any more.
+const stormForgotten = 24 * time.Hour
 
 // ClaimMessage makes the next message to a robot this process's: it takes the
 // robot's lease, reserves a slot of its budget, and stores the content, all
@@ -112,11 +116,15 @@ func (c *claiming) turn(ctx context.Context) (alerting.Turn, error) {
 
 // look decides what to send by what waits, or when something will be due.
 func (c *claiming) look(ctx context.Context) (alerting.Turn, error) {
-	load, next, err := c.load(ctx)
+	return look(ctx, c.t, c.robot, c.groups, c.t.now)
+}
+
+func look(ctx context.Context, q querier, robot string, groups []int64, now time.Time) (alerting.Turn, error) {
+	load, next, err := load(ctx, q, robot, groups, now)
 	if err != nil {
 		return alerting.Turn{}, err
 	}
-	turn := load.Next(c.t.now)
+	turn := load.Next(now)
 	if turn.Kind == "" {
 		turn.At = earliest(turn.At, next)
 	}
@@ -124,21 +132,20 @@ func (c *claiming) look(ctx context.Context) (alerting.Turn, error) {
 }
 
 // load reads what decides; next is when a word that is not due will be.
-func (c *claiming) load(ctx context.Context) (load alerting.Load, next time.Time, err error) {
-	in, now := list(len(c.groups)), c.t.now
+func load(ctx context.Context, q querier, robot string, groups []int64, now time.Time) (load alerting.Load, next time.Time, err error) {
 	type row struct {
 		priority int
 		alerting.Backlog
 		next time.Time
 	}
-	rows, err := collect(ctx, c.t, func(from scanner) (r row, err error) {
+	us := now.UnixMicro()
+	rows, err := collect(ctx, q, func(from scanner) (r row, err error) {
 		var since, next sql.NullInt64
 		err = from.Scan(&r.priority, &r.Words, &since, &next)
 		r.Since, r.next = instant(since), instant(next)
 		return r, err
 	}, "SELECT priority, COUNT(CASE WHEN next_us <= ? THEN 1 END), MIN(CASE WHEN next_us <= ? THEN next_us END), MIN(CASE WHEN next_us > ? THEN next_us END) "+
-		"FROM alert_notifications WHERE status = 'PENDING' AND group_id IN ("+in+") GROUP BY priority",
-		append([]any{now.UnixMicro(), now.UnixMicro(), now.UnixMicro()}, anys(c.groups)...)...)
+		"FROM alert_notifications WHERE status = 'PENDING' AND group_id IN ("+list(len(groups))+") GROUP BY priority", append([]any{us, us, us}, anys(groups)...)...)
 	if err != nil {
 		return load, next, fmt.Errorf("count what waits: %w", err)
 	}
@@ -151,15 +158,15 @@ func (c *claiming) load(ctx context.Context) (load alerting.Load, next time.Time
 		next = earliest(next, r.next)
 	}
 	load.Later = !next.IsZero()
-	var storm sql.NullInt64
-	err = c.t.QueryRowContext(ctx, "SELECT storm_us FROM alert_robots WHERE robot = ?", c.robot).Scan(&storm)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	storms, err := collect(ctx, q, func(from scanner) (us int64, err error) { return us, from.Scan(&us) },
+		"SELECT storm_us FROM alert_robots WHERE robot = ? AND storm_us IS NOT NULL", robot)
+	if err != nil {
 		return load, next, fmt.Errorf("read the robot's storm: %w", err)
 	}
-	if load.Storm = storm.Valid; len(rows) == 0 && !load.Storm {
+	if load.Storm = len(storms) > 0; len(rows) == 0 && !load.Storm {
 		return load, next, nil
 	}
-	load.Slots, err = c.t.slots(ctx, c.robot)
+	load.Slots, err = slots(ctx, q, robot, now)
 	return load, next, err
 }
 
@@ -263,13 +270,13 @@ func (t *tx) abandon(ctx context.Context, robot string) error {
 }
 
 // slots are the used parts of a robot's budget.
-func (t *tx) slots(ctx context.Context, robot string) ([]alerting.Slot, error) {
-	slots, err := collect(ctx, t, func(row scanner) (alerting.Slot, error) {
+func slots(ctx context.Context, q querier, robot string, now time.Time) ([]alerting.Slot, error) {
+	slots, err := collect(ctx, q, func(row scanner) (alerting.Slot, error) {
 		var kind sql.NullString
 		var until sql.NullInt64
 		err := row.Scan(&kind, &until)
 		return alerting.Slot{Kind: alerting.MessageKind(kind.String), Until: instant(until)}, err
-	}, "SELECT kind, slot_until FROM alert_messages WHERE robot = ? AND slot_until > ?", robot, t.now.UnixMicro())
+	}, "SELECT kind, slot_until FROM alert_messages WHERE robot = ? AND slot_until > ?", robot, now.UnixMicro())
 	if err != nil {
 		return nil, fmt.Errorf("read the robot's budget: %w", err)
 	}

@@ -133,7 +133,7 @@ func (c *claiming) mayTry(ctx context.Context) error {
 		why.Until = c.state.PausedUntil
 		return &alerting.RefusedError{Reason: why}
 	}
-	slots, err := c.t.slots(ctx, c.robot)
+	slots, err := slots(ctx, c.t, c.robot, now)
 	if slot := alerting.NextSlot(slots, now); err == nil && slot.After(now) {
 		return &alerting.RefusedError{Reason: alerting.Reason{Code: "robot_budget", Until: slot}}
 	}

@@ -194,7 +194,7 @@ func (c *claiming) reserve(ctx context.Context, m alerting.Message, alert int64)
 // brew notes that there is a storm: what was sent since its first message, and
 // how it ends, is told when nothing more comes.
 func (c *claiming) brew(ctx context.Context, m alerting.Message) error {
-	if !alerting.Storms(m.Words) || !c.state.storm.IsZero() {
+	if !alerting.Storms(m.Words) || c.state.storm.After(c.t.now.Add(-stormForgotten)) {
 		return nil
 	}
 	var first sql.NullInt64

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"trade-monitor/shared/alerting"
 )
@@ -41,6 +42,9 @@ func (s *Store) story(ctx context.Context, id int64) (alerting.Story, error) {
 		n := &story.Notifications[i]
 		n.Folded = slices.ContainsFunc(story.Messages, func(m alerting.Message) bool { return m.ID == n.MessageID && m.Words > 1 })
 	}
+	if err := s.explainWaits(ctx, story.Notifications); err != nil {
+		return story, err
+	}
 	if story.Remediations, err = collect(ctx, s.reader, scanRemediation, "SELECT "+remediationColumns+" FROM alert_remediations WHERE alert_id = ? ORDER BY id", id); err != nil {
 		return story, fmt.Errorf("read remediations of %d: %w", id, err)
 	}
@@ -52,6 +56,60 @@ func (s *Store) story(ctx context.Context, id int64) (alerting.Story, error) {
 		return story, fmt.Errorf("read decisions of %d: %w", id, err)
 	}
 	return story, nil
+}
+
+// explainWaits says of the words that wait what they wait for.
+func (s *Store) explainWaits(ctx context.Context, words []alerting.Notification) error {
+	if !slices.ContainsFunc(words, func(n alerting.Notification) bool { return n.Status == alerting.Pending }) {
+		return nil
+	}
+	now, err := s.clock(ctx)
+	if err != nil {
+		return err
+	}
+	groups, err := s.groups(ctx, s.reader)
+	if err != nil {
+		return err
+	}
+	groups = append(groups, alerting.FallbackGroup(s.policy().Fallback))
+	for i := range words {
+		n := &words[i]
+		at := slices.IndexFunc(groups, func(g alerting.Group) bool { return g.ID == n.GroupID })
+		if n.Status != alerting.Pending || at < 0 {
+			continue
+		}
+		n.AsOf = now
+		if n.Waits, err = s.waits(ctx, n, alerting.RobotID(groups[at].Webhook), now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waits says why a word is not sent now, and until when: its robot rests, it was
+// tried too often, or more waits than the budget allows.
+func (s *Store) waits(ctx context.Context, n *alerting.Notification, robot string, now time.Time) (alerting.Reason, error) {
+	rests, err := collect(ctx, s.reader, func(row scanner) (alerting.Reason, error) {
+		var why reasonScan
+		err := row.Scan(&why.code, &why.detail, &why.until)
+		return why.value(), err
+	}, "SELECT reason_code, reason_detail, paused_us FROM alert_robots WHERE robot = ? AND paused_us > ?", robot, now.UnixMicro())
+	if err != nil {
+		return alerting.Reason{}, fmt.Errorf("read the robot's rest: %w", err)
+	}
+	if len(rests) > 0 {
+		return rests[0], nil
+	}
+	if n.NextAt.After(now) {
+		why := n.Reason
+		why.Until = n.NextAt
+		return why, nil
+	}
+	turn, err := look(ctx, s.reader, robot, []int64{n.GroupID}, now)
+	if err != nil || turn.Kind != "" || turn.At.IsZero() {
+		return alerting.Reason{}, err
+	}
+	return alerting.Reason{Code: "overload", Until: turn.At}, nil
 }
 
 // firstEvent is the event that opened an alert: the alert keeps its words, so

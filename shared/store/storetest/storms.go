@@ -92,7 +92,13 @@ func kindsOf(t testing.TB, e Engine) (kinds []string) {
 
 func testFoldedStory(t *testing.T, e Engine) {
 	s := e.open(t, bare)
-	flood(t, e, s, 12, alerting.Error)
+	for i := range 12 {
+		record(t, s, plainEvent(fmt.Sprint("ERROR-", i)))
+	}
+	waiting := storyOf(t, s, 1).Notifications[0]
+	require.Equal(t, "overload", waiting.Waits.Code, "why it is not sent yet")
+	require.WithinDuration(t, time.Now().Add(2*time.Second), waiting.Waits.Until, slack)
+	e.pass(t, 3*time.Second)
 	require.Len(t, sendAll(t, s), 1)
 	id := e.count(t, "SELECT id FROM alert_records WHERE service_name = 'ERROR-2'")
 	story := storyOf(t, s, id)
@@ -104,6 +110,7 @@ func testFoldedStory(t *testing.T, e Engine) {
 	require.True(t, word.Folded)
 	require.Equal(t, story.Messages[0].ID, word.MessageID)
 	require.Equal(t, 1, word.Attempts)
+	require.True(t, word.Waits.IsZero())
 	last := story.Decisions[len(story.Decisions)-1]
 	require.Equal(t, alerting.Reason{Code: "folded", Detail: "WECHAT_WEBHOOK_URL"}, last.Word)
 	require.Equal(t, 2, last.Seq)
@@ -128,6 +135,7 @@ func testFailedDigest(t *testing.T, e Engine) {
 	requireDelivered(t, e)
 	require.EqualValues(t, 12, e.count(t, "SELECT COUNT(*) FROM alert_notifications WHERE status = 'PENDING' AND attempts = 1 AND reason_code = 'robot_busy'"))
 	require.Equal(t, "robot_busy", storyOf(t, s, 1).Decisions[1].Word.Code)
+	require.Equal(t, "robot_busy", storyOf(t, s, 1).Notifications[0].Waits.Code, "its robot rests")
 	record(t, s, plainEvent("late"))
 	for range 2 {
 		e.pass(t, 20*time.Second)
