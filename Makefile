@@ -48,6 +48,23 @@ watches: setup ## the long proofs of the watches; minutes
 watches-clock: setup ## the log watch while the clock of this machine is set (as root, and alone)
 	go test -count=1 -vet=off -tags clock -timeout 10m -run '^TestWatchAClockThatIsSet' -v ./local
 
+# Both keep their tables in docs/faults.md, between the markers.
+.PHONY: faults
+faults: setup ## the scoreboard: what goes wrong, and how often it was restarted; 10 min
+	@mkdir -p build
+	@set -o pipefail; TRADE_MONITOR_PROOF=long go test -count=1 -vet=off -timeout 30m -run '^TestFaults$$|^TestFaultUnhealthyAgain$$|^TestFaultLatency$$' -v ./local | tee build/faults.log; status=$$?; \
+	printf '\nfigures\n'; sed -n 's/^ *[a-z_]*_test.go:[0-9]*: figures: /  /p' build/faults.log; exit $$status
+
+.PHONY: kills
+kills: setup ## our own kill -9 at 200 random instants around a restart; 5 min
+	@mkdir -p build
+	@set -o pipefail; TRADE_MONITOR_PROOF=long go test -count=1 -vet=off -timeout 30m -run '^TestFaultKills$$' -v ./local | tee build/kills.log; status=$$?; \
+	printf '\nfigures\n'; sed -n 's/^ *[a-z_]*_test.go:[0-9]*: figures: /  /p' build/kills.log; exit $$status
+
+.PHONY: faults-clock
+faults-clock: setup ## a restart while the clock of this machine is set (as root, and alone)
+	go test -count=1 -vet=off -tags clock -timeout 10m -run '^TestFaultsTheMachinesClockIsSet$$' -v ./local
+
 .PHONY: setup
 setup:
 	@scripts/test-setup.sh

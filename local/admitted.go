@@ -19,7 +19,8 @@ type admitted struct {
 	mu       sync.Mutex
 	base     alerting.Policy
 	labelled []string
-	changed  func() // after each change; nil: nobody is told
+	others   []string // that other hosts may act upon
+	changed  func()   // after each change; nil: nobody is told
 }
 
 func newAdmitted(base alerting.Policy) *admitted {
@@ -53,8 +54,20 @@ func (a *admitted) label(names []string) {
 	a.combine()
 }
 
+// elsewhere takes over what other hosts may act upon.
+func (a *admitted) elsewhere(names []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if slices.Equal(a.others, names) {
+		return
+	}
+	a.others = names
+	a.combine()
+}
+
 func (a *admitted) combine() {
 	next := a.base
+	next.Elsewhere = a.others
 	next.Containers = slices.Concat(a.base.Containers, a.labelled)
 	slices.Sort(next.Containers)
 	next.Containers = slices.Compact(next.Containers)

@@ -118,3 +118,26 @@ func denied(err error) bool {
 	var refused *answerError
 	return errors.As(err, &refused) && (refused.status == http.StatusUnauthorized || refused.status == http.StatusForbidden)
 }
+
+// askService asks TRADE_MONITOR_URL first. That is often a name which containers
+// know and the host does not, in a .env that both read: where nobody could be
+// reached, and so nothing was done, the service on this machine is asked.
+func askService(ctx context.Context, a app, method, path, scope string, body []byte, out any) error {
+	ours := ourService(a.cfg)
+	ask := func(service caller) error {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		return service.ask(ctx, method, path, scope, body, out)
+	}
+	there := a.cfg.Async.TradeMonitorURL
+	if there == "" {
+		return ask(ours)
+	}
+	err := ask(caller{base: there, client: &http.Client{}, tokens: ours.tokens})
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		fmt.Fprintf(a.stderr, "%v；改为访问 %s (asking there instead)\n", err, ours.base)
+		err = ask(ours)
+	}
+	return err
+}

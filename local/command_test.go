@@ -59,7 +59,7 @@ func cloneWithBinary(t *testing.T) string {
 	return dir
 }
 
-func writeFile(t *testing.T, name, content string) {
+func writeFile(t testing.TB, name, content string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
 }

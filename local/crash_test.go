@@ -125,7 +125,7 @@ func checkWords(t *testing.T, s *runningService, robots *wecomtest.Server, alert
 }
 
 // allAlerts walks the whole record.
-func allAlerts(t *testing.T, s *runningService) []map[string]any {
+func allAlerts(t testing.TB, s *runningService) []map[string]any {
 	var all []map[string]any
 	for path := "/api/alerts?pageSize=200"; path != ""; {
 		r := s.get(path)

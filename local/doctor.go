@@ -56,6 +56,7 @@ func (e *examination) checks() []doctor.Check {
 		{Name: "排队的通知与处置 (what waits)", Look: e.queues},
 		{Name: "Docker", Look: e.docker},
 		{Name: "允许重启的容器 (containers to restart)", Look: e.containers},
+		{Name: "主机 (hosts)", Look: e.hosts},
 		{Name: "日志监控 (logs to watch)", Look: e.logs},
 		{Name: "监控状态 (watches)", Look: e.watches},
 		{Name: "目录 (folders)", Look: e.folders},

@@ -199,6 +199,11 @@ func (s *runningService) do(method, path, contentType, body string) (reply, erro
 	if err != nil {
 		return reply{}, err
 	}
+	return read(res)
+}
+
+// read takes an answer whole.
+func read(res *http.Response) (reply, error) {
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	r := reply{status: res.StatusCode, header: res.Header, text: string(text)}

@@ -88,6 +88,7 @@ var commands = []command{
 	{"init-db", nil, "创建或升级数据库表", "create or migrate the database", initDB},
 	{"wechat-test", []string{"[GROUP]"}, "向群发送测试消息（名称或 id；默认全部）", "send a test message to a group (name or id; default: all)", wechatTest},
 	{"notify", notifyArgs, "从命令行上报一个事件", "post an event from a shell", notifyCommand},
+	{"rearm", rearmArgs, "复位容器的熔断，或解除刹车；不带参数则列出", "re-arm a breaker or release a brake; without arguments: list them", rearmCommand},
 	{"doctor", nil, "检查配置和环境，指出问题和处理办法", "check everything around the service and name the mends", doctorCommand},
 	{"policy check", []string{"[FILE]"}, "检查策略文件（默认 POLICY_FILE）", "check a policy file (default: POLICY_FILE)", policyCheck},
 	{"policy show", nil, "显示生效的策略及其来源", "print the policy in force and where it comes from", policyShow},

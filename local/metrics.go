@@ -67,14 +67,14 @@ func (m *metrics) committed(c store.Commit) {
 
 // record is what the gauges read from the database.
 type record interface {
+	healing
 	Queues(ctx context.Context) ([]alerting.Queue, error)
-	Stats(ctx context.Context) (alerting.Stats, error)
 	Silences(ctx context.Context, all bool) (list alerting.Silences, now time.Time, err error)
 }
 
 // watch registers the gauges that are read when they are scraped.
 func (m *metrics) watch(db record, l *loops, w watching) {
-	m.registry.MustRegister(&watchGauges{watching: w}, &gauges{
+	m.registry.MustRegister(&watchGauges{watching: w}, &healingGauges{db}, &gauges{
 		db: db, loops: l,
 		silences: prometheus.NewDesc("trade_monitor_silences_active", "Silences that keep words back now.", nil, nil),
 		pending:  prometheus.NewDesc("trade_monitor_notifications_pending", "Words owed and not yet delivered, by group id (0: WECHAT_WEBHOOK_URL).", []string{"group"}, nil),

@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
-	"time"
 
 	"trade-monitor/shared/config"
 )
@@ -45,33 +42,10 @@ func notifyCommand(ctx context.Context, a app) error {
 	if err != nil {
 		return err
 	}
-	answer, err := post(ctx, a, body)
-	if err != nil {
+	var answer json.RawMessage
+	if err := askService(ctx, a, http.MethodPost, "/api/events/notify", config.ScopeNotify, body, &answer); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s\n", answer)
 	return err
-}
-
-// post tries TRADE_MONITOR_URL first. That is often a name which containers know
-// and the host does not, in a .env that both read: where nobody could be
-// reached, and so nothing was posted, the service on this machine is asked.
-func post(ctx context.Context, a app, body []byte) (answer json.RawMessage, err error) {
-	ours := ourService(a.cfg)
-	ask := func(service caller) error {
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-		defer cancel()
-		return service.ask(ctx, http.MethodPost, "/api/events/notify", config.ScopeNotify, body, &answer)
-	}
-	url := a.cfg.Async.TradeMonitorURL
-	if url == "" {
-		return answer, ask(ours)
-	}
-	err = ask(caller{base: url, client: &http.Client{}, tokens: ours.tokens})
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
-		fmt.Fprintf(a.stderr, "%v；改为上报到 %s (posting there instead)\n", err, ours.base)
-		err = ask(ours)
-	}
-	return answer, err
 }

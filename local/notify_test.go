@@ -40,7 +40,7 @@ func TestNotifyPostsToTheServiceOfTheSettingsWithMetadata(t *testing.T) {
 	s.env = append(s.env, "TRADE_MONITOR_URL=http://trade-monitor.invalid:5005")
 	away := s.command("notify", "BACKUP_FAILED", "away", "warn", "x", "x")
 	assert.Zero(t, here.code+away.code, here.out, away.out)
-	assert.Contains(t, away.out, "改为上报到 http://127.0.0.1:")
+	assert.Contains(t, away.out, "改为访问 http://127.0.0.1:")
 	assert.EqualValues(t, 3, s.get("/api/alerts").fields["total"])
 	refused := typeCommand(t, t.TempDir(), env, "notify", "", "nightly", "warn", "x", "x")
 	assert.Equal(t, 1, refused.code)

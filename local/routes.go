@@ -15,7 +15,7 @@ import (
 func routes(cfg config.Config, db database, h health, m *metrics, robots alerts.Robots, w *watches) []httpapi.Route {
 	all := notify.New(db, notify.Options{Language: cfg.Language, Location: cfg.Location, Changed: w.pinged}).Routes()
 	all = append(all, alerts.New(reading{db, w}, alerts.Options{Language: cfg.Language, Location: cfg.Location, Robots: robots}).Routes()...)
-	all = append(all, handle.New(db, handle.Options{Language: cfg.Language, Location: cfg.Location}).Routes()...)
+	all = append(all, handle.New(db, handle.Options{Language: cfg.Language, Location: cfg.Location, Engine: asking{w}}).Routes()...)
 	return append(all,
 		httpapi.Route{Method: http.MethodGet, Pattern: "/healthz", Scope: httpapi.Public, Handler: h.alive},
 		httpapi.Route{Method: http.MethodGet, Pattern: "/readyz", Scope: httpapi.Public, Handler: h.ready},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"trade-monitor/shared/alerting"
@@ -117,19 +118,20 @@ func (s *service) assemble(ctx context.Context) error {
 		Stopped: func(container string) bool { return s.watches.containers.Stopped(container) },
 	})
 	wakes.words, wakes.remedies = words.Wake, remedies.Wake
-	s.watches = newWatches(s, engine)
-	s.loops = newLoops(s.log, append(s.watches.loops(),
-		loop{"delivery", words.Run},
-		loop{"remedy", remedies.Run},
-		loop{"labels", func(ctx context.Context) error { return policy.follow(ctx, engine, s.log) }},
-		loop{"policy", file.follow},
-		loop{"groups", repeat(groupsInterval, s.log, "groups", file.missingGroups(s.db))},
-		loop{"recount", paced(s.log, "recount", s.db.Recount)},
-		loop{"forget", repeat(time.Hour, s.log, "forget", s.db.ForgetAnswers)},
-		loop{"retention", repeat(time.Hour, s.log, "retention", s.forgetOldAlerts)},
-	)...)
+	hosts := newHosts(s, engine, remedies)
+	s.watches = newWatches(s, engine, hosts.Wake)
+	s.loops = newLoops(s.log, slices.Concat(s.watches.loops(), hosts.loops(), []loop{
+		{"delivery", words.Run},
+		{"remedy", remedies.Run},
+		{"labels", func(ctx context.Context) error { return policy.follow(ctx, engine, s.log) }},
+		{"policy", file.follow},
+		{"groups", repeat(groupsInterval, s.log, "groups", file.missingGroups(s.db))},
+		{"recount", paced(s.log, "recount", s.db.Recount)},
+		{"forget", repeat(time.Hour, s.log, "forget", s.db.ForgetAnswers)},
+		{"retention", repeat(time.Hour, s.log, "retention", s.forgetOldAlerts)},
+	})...)
 	metrics.watch(s.db, s.loops, s.watches)
-	metrics.registry.MustRegister(file)
+	metrics.registry.MustRegister(file, &hostGauges{s.db})
 	h := health{loops: s.loops, db: s.db, policy: file, deaf: s.watches.deaf}
 	if s.cfg.Mode != alerting.Off {
 		h.docker = engine

@@ -13,6 +13,7 @@ import (
 // watches are what notices by itself that something is wrong.
 type watches struct {
 	db         database
+	engine     *docker.Engine
 	policy     *admitted
 	log        *slog.Logger
 	logs       *watch.Logs
@@ -21,14 +22,17 @@ type watches struct {
 	declare    chan struct{} // the policy may name other heartbeats
 }
 
-func newWatches(s *service, engine *docker.Engine) *watches {
-	w := &watches{db: s.db, policy: s.policy, log: s.log, declare: make(chan struct{}, 1)}
+// newWatches makes them. stirred is told whenever something happened to a
+// container; it must not block.
+func newWatches(s *service, engine *docker.Engine, stirred func()) *watches {
+	w := &watches{db: s.db, engine: engine, policy: s.policy, log: s.log, declare: make(chan struct{}, 1)}
 	w.logs = watch.NewLogs(engine, s.db, s.db, watch.LogOptions{
 		Policy: s.policy.policy, Host: engine.ID, Log: s.log,
 		Ending: func(container string) bool { return w.containers.Ending(container) },
 	})
 	w.containers = watch.NewContainers(engine, s.db, s.db, watch.ContainerOptions{
-		Policy: s.policy.policy, Orders: s.db, Log: s.log, Seen: w.logs.Look,
+		Policy: s.policy.policy, Orders: s.db, Log: s.log,
+		Seen: func(container string) { w.logs.Look(container); stirred() },
 	})
 	w.heartbeats = watch.NewHeartbeats(s.db, s.db, watch.HeartbeatsOptions{
 		Language: s.cfg.Language, Location: s.cfg.Location, Log: s.log, Poll: s.db.poll,

@@ -18,6 +18,7 @@ type Store interface {
 	Story(ctx context.Context, id int64) (alerting.Story, error)
 	Stats(ctx context.Context) (alerting.Stats, error)
 	Watches(ctx context.Context) ([]alerting.Watch, error)
+	Remediations
 	Groups
 	Silences
 }
@@ -51,6 +52,7 @@ func (f *Function) Routes() []httpapi.Route {
 		{Method: http.MethodGet, Pattern: "/api/alerts/{id}", Scope: httpapi.Read, Handler: f.show},
 		{Method: http.MethodGet, Pattern: "/api/alerts/stats", Scope: httpapi.Read, Handler: f.stats},
 		{Method: http.MethodGet, Pattern: "/api/watches", Scope: httpapi.Read, Handler: f.watches},
+		{Method: http.MethodGet, Pattern: "/api/remediation", Scope: httpapi.Read, Handler: f.remediation},
 	}...)
 }
 
@@ -88,6 +90,9 @@ type counts struct {
 	ByService  map[string]int64 `json:"byService"`
 	BySeverity map[string]int64 `json:"bySeverity"`
 	ByStatus   map[string]int64 `json:"byStatus"`
+
+	Remediations outcomes `json:"remediations"`
+	DryRun       dryRuns  `json:"dryRun"`
 }
 
 func (f *Function) stats(w http.ResponseWriter, r *http.Request) error {
@@ -95,9 +100,14 @@ func (f *Function) stats(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	ledger, err := f.store.DryRunLedger(r.Context())
+	if err != nil {
+		return err
+	}
 	return httpapi.WriteData(w, counts{
 		Total: stats.Total, ByType: orEmpty(stats.ByType), ByService: orEmpty(stats.ByService),
 		BySeverity: orEmpty(stats.BySeverity), ByStatus: orEmpty(stats.ByStatus),
+		Remediations: outcomesOf(stats.Remediations), DryRun: dryRuns(ledger),
 	})
 }
 

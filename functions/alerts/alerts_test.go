@@ -42,6 +42,8 @@ type memory struct {
 	stats  alerting.Stats
 	groups []alerting.Group
 	watch  []alerting.Watch
+	state  alerting.RemediationState
+	dry    alerting.DryRunLedger
 	err    error
 
 	changes // what no test of reading uses
@@ -62,7 +64,11 @@ func (m *memory) Story(_ context.Context, id int64) (alerting.Story, error) {
 
 func (m *memory) Stats(context.Context) (alerting.Stats, error)     { return m.stats, m.err }
 func (m *memory) Watches(context.Context) ([]alerting.Watch, error) { return m.watch, m.err }
-func (m *memory) Groups(context.Context) ([]alerting.Group, error)  { return m.groups, m.err }
+func (m *memory) RemediationState(context.Context) (alerting.RemediationState, error) {
+	return m.state, m.err
+}
+func (m *memory) DryRunLedger(context.Context) (alerting.DryRunLedger, error) { return m.dry, m.err }
+func (m *memory) Groups(context.Context) ([]alerting.Group, error)            { return m.groups, m.err }
 
 // get asks the function; every exchange is held to the contract.
 func get(t *testing.T, store alerts.Store, path string) (int, string) {
@@ -212,9 +218,18 @@ func TestIDs(t *testing.T) {
 }
 
 func TestStats(t *testing.T) {
-	status, body := get(t, &memory{stats: alerting.Stats{Total: 3, ByStatus: map[string]int64{"OPEN": 3}}}, "/api/alerts/stats")
+	status, body := get(t, &memory{
+		stats: alerting.Stats{Total: 3, ByStatus: map[string]int64{"OPEN": 3}, Remediations: []alerting.RemediationCount{
+			{Action: alerting.Restart, Status: alerting.Succeeded, N: 4}, {Action: alerting.Start, Status: alerting.Succeeded, N: 1},
+			{Action: alerting.Restart, Status: alerting.Failed, N: 2}, {Action: alerting.Restart, Status: alerting.UnknownOutcome, N: 3},
+			{Action: alerting.Stop, Status: alerting.Skipped, N: 6}, {Action: alerting.Stop, Status: "BY_HAND", N: 7},
+		}},
+		dry: alerting.DryRunLedger{WouldAct: 6, RecoveredByItself: 1, HandledByPerson: 2, StillOpen: 3},
+	}, "/api/alerts/stats")
 	assert.Equal(t, 200, status)
-	assert.JSONEq(t, `{"success":true,"data":{"total":3,"byType":{},"byService":{},"bySeverity":{},"byStatus":{"OPEN":3}}}`, body)
+	assert.JSONEq(t, `{"success":true,"data":{"total":3,"byType":{},"byService":{},"bySeverity":{},"byStatus":{"OPEN":3},
+		"remediations":{"succeeded":5,"failed":2,"unknown":3,"skipped":6},
+		"dryRun":{"wouldAct":6,"recoveredByItself":1,"handledByPerson":2,"stillOpen":3}}}`, body)
 }
 
 func TestGroupsHideTheirKeys(t *testing.T) {
@@ -231,7 +246,7 @@ func TestGroupsHideTheirKeys(t *testing.T) {
 }
 
 func TestADatabaseThatIsAwayIsA503Everywhere(t *testing.T) {
-	for _, path := range []string{"/api/alerts", "/api/alerts/7", "/api/alerts/stats", "/api/alerts/wechat-groups", "/api/watches"} {
+	for _, path := range []string{"/api/alerts", "/api/alerts/7", "/api/alerts/stats", "/api/alerts/wechat-groups", "/api/watches", "/api/remediation"} {
 		status, _ := get(t, &memory{err: alerting.ErrUnavailable}, path)
 		assert.Equal(t, 503, status, path)
 	}

@@ -1,5 +1,6 @@
-// Package handle is what a person does with an alert: run its action now,
-// acknowledge it, resolve it.
+// Package handle is what a person does with an alert: run its action now, or
+// ask what would become of that, acknowledge it, resolve it; and with what holds
+// remediation back: re-arm a breaker, release a brake.
 package handle
 
 import (
@@ -16,32 +17,37 @@ type Store interface {
 	Handle(ctx context.Context, id int64, by string) (alerting.Remediation, error)
 	Acknowledge(ctx context.Context, id int64, by string) (alerting.Alert, error)
 	Resolve(ctx context.Context, id int64, by string) (alerting.Alert, error)
+	// Rehearse tells what would become of Handle, and changes nothing.
+	Rehearse(ctx context.Context, id int64, by string) (alerting.Rehearsal, error)
+	Breakers
 }
 
 // Options is how answers are written.
 type Options struct {
 	Language alerting.Language
 	Location *time.Location
+	Engine   Engine // that a dry run asks; nil: there is none beside this process
 }
 
 // Function is the endpoints.
 type Function struct {
-	store Store
-	views httpapi.Views
+	store  Store
+	engine Engine
+	views  httpapi.Views
 }
 
 // New makes the function over a store.
 func New(store Store, o Options) *Function {
-	return &Function{store: store, views: httpapi.Views{Language: o.Language, Location: o.Location}}
+	return &Function{store: store, engine: o.Engine, views: httpapi.Views{Language: o.Language, Location: o.Location}}
 }
 
 // Routes lists what the function answers.
 func (f *Function) Routes() []httpapi.Route {
-	return []httpapi.Route{
+	return append(f.breakerRoutes(), []httpapi.Route{
 		{Method: http.MethodPost, Pattern: "/api/alerts/{id}/handle", Scope: httpapi.Operate, Handler: f.handle},
 		{Method: http.MethodPost, Pattern: "/api/alerts/{id}/acknowledge", Scope: httpapi.Operate, Handler: f.acknowledge},
 		{Method: http.MethodPost, Pattern: "/api/alerts/{id}/resolve", Scope: httpapi.Operate, Handler: f.resolve},
-	}
+	}...)
 }
 
 // answer is the guide's two fields and what came of it.
@@ -52,10 +58,28 @@ type answer struct {
 	Data        *httpapi.Alert       `json:"data,omitempty"`
 }
 
+// order is the body of /handle. Whoever misspells dryRun must not have a
+// container restarted, so that unknown fields are refused.
+type order struct {
+	By     string `json:"by"`
+	DryRun bool   `json:"dryRun"`
+}
+
 func (f *Function) handle(w http.ResponseWriter, r *http.Request) error {
-	id, by, err := request(r)
+	id, err := httpapi.PathID(r)
 	if err != nil {
 		return err
+	}
+	var body order
+	if err := httpapi.ReadStrictJSON(r, &body); err != nil {
+		return err
+	}
+	by, err := httpapi.PersonOr(r, body.By)
+	if err != nil {
+		return err
+	}
+	if body.DryRun {
+		return f.rehearse(w, r, id, by)
 	}
 	remediation, err := f.store.Handle(r.Context(), id, by)
 	if err != nil {

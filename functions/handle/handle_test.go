@@ -24,6 +24,7 @@ var noon = time.Date(2026, 2, 25, 12, 0, 0, 0, time.FixedZone("Asia/Shanghai", 8
 type memory struct {
 	asked []string
 	err   error
+	plan  alerting.Rehearsal
 }
 
 func (m *memory) note(what string, id int64, by string) {
@@ -51,9 +52,13 @@ func (m *memory) Resolve(_ context.Context, id int64, by string) (alerting.Alert
 // post asks the function; every exchange is held to the contract.
 func post(t *testing.T, store handle.Store, path, body string, headers ...string) (int, string) {
 	t.Helper()
+	return postTo(t, handle.New(store, handle.Options{Language: alerting.Chinese, Location: noon.Location()}), path, body, headers...)
+}
+
+func postTo(t *testing.T, f *handle.Function, path, body string, headers ...string) (int, string) {
+	t.Helper()
 	auth, err := httpapi.NewAuth([]httpapi.Token{{Name: "oncall", Scopes: []string{"operate"}, Secret: "s"}}, []string{"operate"})
 	require.NoError(t, err)
-	f := handle.New(store, handle.Options{Language: alerting.Chinese, Location: noon.Location()})
 	url, client := contract.Serve(t, httpapi.Mount(httpapi.Options{Auth: auth, Log: slog.New(slog.DiscardHandler)}, f.Routes()...))
 	req, err := http.NewRequest(http.MethodPost, url+path, strings.NewReader(body))
 	require.NoError(t, err)
@@ -149,6 +154,12 @@ func TestBadRequestsReachNoStore(t *testing.T) {
 		"not JSON":        {"/api/alerts/7/handle", "{", 400},
 		"a list":          {"/api/alerts/7/handle", "[]", 400},
 		"by a number":     {"/api/alerts/7/handle", `{"by":5}`, 400},
+		"dryRun a word":   {"/api/alerts/7/handle", `{"dryRun":"true"}`, 400},
+		"dryRun a number": {"/api/alerts/7/handle", `{"dryRun":1}`, 400},
+		"dryRun null":     {"/api/alerts/7/handle", `{"dryRun":null}`, 400},
+		"dry_run":         {"/api/alerts/7/handle", `{"dry_run":true}`, 400},
+		"dryRun and more": {"/api/alerts/7/handle", `{"dryRun":true,"force":true}`, 400},
+		"a long field":    {"/api/alerts/7/handle", `{"` + strings.Repeat("x", 10_000) + `":true}`, 400},
 		"by a mention":    {"/api/alerts/7/handle", `{"by":"<@all>"}`, 400},
 		"by a link":       {"/api/alerts/7/handle", `{"by":"[x](http://evil)"}`, 400},
 		"by with a break": {"/api/alerts/7/handle", `{"by":"a\nb"}`, 400},

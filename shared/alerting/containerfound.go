@@ -45,6 +45,9 @@ func (s *containerStep) found(f ContainerFinding) {
 		s.recallOf(&past, f)
 	}
 	first := !s.Known
+	if first {
+		s.orderedBefore(f)
+	}
 	s.ID, s.Known, s.Present, s.Gone = c.ID, true, true, ""
 	up := c.Running && !c.Restarting
 	switch {
@@ -110,6 +113,25 @@ func (s *containerStep) recallOf(past *containerPast, f ContainerFinding) {
 	}
 }
 
+// orderedBefore: at the first look of all, what was before is nobody's concern,
+// except for an order whose end is still to come.
+func (s *containerStep) orderedBefore(f ContainerFinding) {
+	now := s.now
+	for _, ev := range f.Past {
+		if ev.ID != f.Container.ID {
+			continue
+		}
+		switch ev.Action {
+		case ContainerKilled:
+			s.now = s.ours(ev.At, f)
+			s.signalled(ev)
+			s.now = now
+		case ContainerDied, ContainerStarted:
+			s.OrderAt, s.SignalAt = time.Time{}, time.Time{}
+		}
+	}
+}
+
 // pastStop: the death before it was ordered, whatever the signal.
 func (s *containerStep) pastStop(past *containerPast) {
 	if past.last == nil && (s.Pending == DoubtOrdered || s.Pending == DoubtMissing) {
@@ -160,7 +182,8 @@ func (s *containerStep) foundUp(f ContainerFinding, past containerPast) {
 	if another {
 		s.RecoverAt, s.OOMJudge, s.OOMs = time.Time{}, time.Time{}, 0
 		if s.OrderAt.Before(since) {
-			s.OrderAt, s.SignalAt = time.Time{}, time.Time{} // of the run before
+			s.OrderBefore = later(s.OrderAt, s.OrderBefore) // of the run before
+			s.OrderAt, s.SignalAt = time.Time{}, time.Time{}
 		}
 	}
 	s.StartedAt, s.Paused = c.StartedAt, c.Paused

@@ -134,6 +134,9 @@ func (s *containerStep) started(seen ContainerSight) {
 
 // end takes a `die`.
 func (s *containerStep) end(ev ContainerEvent, seen ContainerSight) {
+	if s.passedOver(ev) {
+		return
+	}
 	ordered := s.ordered(s.rules.Order, s.now)
 	perhaps := !s.OrderAt.IsZero() || !s.SignalAt.IsZero()
 	s.ended(s.death(ev, seen))
@@ -151,6 +154,17 @@ func (s *containerStep) end(ev ContainerEvent, seen ContainerSight) {
 			s.runs(s.now)
 		}
 	}
+}
+
+// passedOver: the end is of an earlier run, it was ordered, and a look has shown
+// the run after it meanwhile, as when an engine at work answers before it tells.
+func (s *containerStep) passedOver(ev ContainerEvent) bool {
+	if !s.Running || !ev.At.Before(s.StartedAt) {
+		return false
+	}
+	order := ContainerRecord{OrderAt: s.OrderBefore, StopTimeout: s.StopTimeout}
+	s.OrderBefore = time.Time{}
+	return order.ordered(s.rules.Order, s.now)
 }
 
 // death gathers the facts: the event's own, and those of the look as far as

@@ -51,10 +51,13 @@ type ContainerRecord struct {
 	StopTimeout  time.Duration
 	RestartCount int
 
-	OrderAt  time.Time // when it was last told to stop, in this run
-	SignalAt time.Time // when it was last sent a signal that is no order by itself
-	OOMAt    time.Time // the last `oom` of this run, by the engine's clock
-	OOMs     int       // those that no alarm has told of
+	OrderAt time.Time // when it was last told to stop, in this run
+	// OrderBefore is when an earlier run was told to stop, whose end a look has
+	// passed over: that may be heard of yet.
+	OrderBefore time.Time
+	SignalAt    time.Time // when it was last sent a signal that is no order by itself
+	OOMAt       time.Time // the last `oom` of this run, by the engine's clock
+	OOMs        int       // those that no alarm has told of
 
 	Ended   *ContainerDeath // how its last run ended
 	Ordered bool            // it does not run on somebody's order
@@ -313,7 +316,7 @@ func (s *containerStep) adopt(id string) {
 	}
 	s.ID, s.StartedAt, s.RestartCount, s.StopTimeout = id, time.Time{}, 0, 0
 	s.Known, s.Present, s.Gone = true, true, ""
-	s.OrderAt, s.SignalAt, s.OOMAt, s.OOMJudge, s.OOMs = time.Time{}, time.Time{}, time.Time{}, time.Time{}, 0
+	s.OrderAt, s.OrderBefore, s.SignalAt, s.OOMAt, s.OOMJudge, s.OOMs = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}, 0
 }
 
 func (s *containerStep) open(alertType string) bool { return slices.Contains(s.Open, alertType) }
@@ -384,7 +387,7 @@ func (r ContainerRecord) Rebase(savedAt, now time.Time) ContainerRecord {
 		}
 		return now.Add(-max(now.Sub(t), savedAt.Sub(t)))
 	}
-	for _, t := range []*time.Time{&r.OrderAt, &r.SignalAt, &r.JudgeAt, &r.RecoverAt, &r.SickAt, &r.AgainAt, &r.WellAt, &r.OOMJudge} {
+	for _, t := range []*time.Time{&r.OrderAt, &r.OrderBefore, &r.SignalAt, &r.JudgeAt, &r.RecoverAt, &r.SickAt, &r.AgainAt, &r.WellAt, &r.OOMJudge} {
 		*t = move(*t)
 	}
 	r.Deaths = slices.Clone(r.Deaths)

@@ -22,6 +22,7 @@ import (
 //	forget         the engine restarted: it remembers nothing
 //	rename=NAME    the container gets another name
 //	new=ID         the container of this name is another one from here on
+//	late           the first event that was missed is heard after all
 //	look           a look, with what the engine remembers from what was missed
 //	+10s           time passes, and what is due is judged
 //	again          the last event comes a second time
@@ -62,6 +63,10 @@ func (s *containerStage) word(word string) {
 	switch name, missed := strings.CutPrefix(name, "~"); name {
 	case "look":
 		s.look()
+	case "late":
+		ev := s.past[0]
+		s.past = s.past[1:]
+		s.take(DefaultContainerRules.Heard(s.rec, ev, s.sight(), s.now))
 	case "again":
 		s.take(DefaultContainerRules.Heard(s.rec, s.last, s.sight(), s.now))
 	case "new":
@@ -184,6 +189,10 @@ func TestContainerWatch(t *testing.T) {
 		"the first look: never ran":     {"look +1h", "", WatchNew},
 		"the first look: sick":          {"~start ~sick look", "UNHEALTHY", WatchUnhealthy},
 		"the first look: it loops":      {"~start ~crash=1 ~start ~crash=1 ~start ~crash=1 ~start ~crash=1 forget look", "RESTARTING", WatchRestarting},
+		"the first look: in a stop":     {"~start +1h ~kill=15 look die=0 stop +1m", "", WatchStopped},
+		"the first look: in a restart":  {"~start +1h ~kill=15 look die=0 stop start +1h", "", WatchUp},
+		"the first look: after one":     {"~start ~kill=15 ~die=0 ~start look die=1", "DOWN", WatchDown},
+		"the first look: a loop's life": {"~start ~crash=1 ~start ~crash=1 ~start look crash=1", "DOWN", WatchDown},
 		"a crash":                       {"start +1h die=1", "DOWN", WatchDown},
 		"a crash, heard twice":          {"start +1h die=1 again", "DOWN", WatchDown},
 		"an end with code 0 is an end":  {"start +1h die=0", "DOWN", WatchDown},
@@ -303,6 +312,10 @@ func TestContainerWatch(t *testing.T) {
 		"an order of the run before":                   {"start kill=15 ~die=0 ~start forget look +1h die=1", "DOWN", WatchDown},
 		"an order of the run before, just now":         {"start kill=15 ~die=0 ~start forget look die=1", "DOWN", WatchDown},
 		"its events come after the look":               {"start +1h ~crash=1 ~start swap look swap look +10s", "DOWN -DOWN", WatchUp},
+		"a restart comes after the look":               {"start +1h kill=15 ~die=0 ~stop ~start swap look swap late late late +1h", "", WatchUp},
+		"a restart comes after the first look":         {"~start look kill=15 ~die=0 ~stop ~start swap look swap late late late +1h", "", WatchUp},
+		"a crash comes after the look":                 {"start +1h ~crash=1 ~start swap look swap late late +10s", "DOWN -DOWN", WatchUp},
+		"a restart after the look, then a crash":       {"start +1h kill=15 ~die=0 ~stop ~start swap look swap late late late die=1", "DOWN", WatchDown},
 		"missing, and the stop comes after":            {"start +1h ~die=0 forget look stop +1m", "", WatchStopped},
 		"missing, and another one is made":             {"start +1h ~die=0 forget look new=b create +1m start", "", WatchUp},
 		"between two starts by the engine at a look":   {"start +1h ~crash=1 look", "DOWN", WatchDown},

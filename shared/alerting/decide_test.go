@@ -1,7 +1,6 @@
 package alerting
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -300,7 +299,7 @@ func TestPeople(t *testing.T) {
 	over, err := Resolve(State{Alert: taken.Alert}, "li", p, nil, noon)
 	require.NoError(t, err)
 	assert.Equal(t, Resolved, over.Alert.Status)
-	assert.True(t, strings.Contains(over.Decision.Note, "li"))
+	assert.Equal(t, Reason{Code: "by_person", Detail: "li"}, over.Decision.Remedy)
 	_, err = Acknowledge(*over.Alert, "li", noon)
 	var refused *RefusedError
 	require.ErrorAs(t, err, &refused)

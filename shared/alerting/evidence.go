@@ -44,7 +44,7 @@ type Probe struct {
 // tells why there are no lines.
 func TakeEvidence(c *Container, lines []string, missing string, now time.Time) *Evidence {
 	e := &Evidence{
-		TakenAt: now, State: c.state(), StartedAt: c.StartedAt, FinishedAt: c.FinishedAt, ExitCode: c.ExitCode, OOMKilled: c.OOMKilled,
+		TakenAt: now, State: c.State(), StartedAt: c.StartedAt, FinishedAt: c.FinishedAt, ExitCode: c.ExitCode, OOMKilled: c.OOMKilled,
 		Health: c.Health, RestartCount: c.RestartCount, Missing: missing,
 		Lines: maskedLines(lines, EvidenceLines),
 	}
@@ -55,7 +55,8 @@ func TakeEvidence(c *Container, lines []string, missing string, now time.Time) *
 	return e
 }
 
-func (c *Container) state() string {
+// State is how it stands, in the words of Evidence.State.
+func (c *Container) State() string {
 	switch {
 	case c.Restarting:
 		return "restarting"

@@ -121,7 +121,7 @@ func notAllowed(p *Policy, _ Rule, q *Ask) (Reason, bool) {
 	if q.known() {
 		return why, !p.Admits(q.Facts.Container)
 	}
-	return why, !p.Lists(q.Container)
+	return why, !p.Lists(q.Container) && !slices.Contains(p.Elsewhere, q.Container)
 }
 
 // underWay: no cooldown holds a person; when the other one ends is not known.
@@ -203,18 +203,31 @@ func starting(_ *Policy, rule Rule, q *Ask) (Reason, bool) {
 	return Reason{Detail: q.Container, Until: q.Now.Add(left)}, left > 0
 }
 
-// recoveredLate: after a step that failed no event came, no watch complains, and
-// the container has by now proven what it could not prove in time. The next step
-// would hit a container that is well.
+// recoveredLate: what was told is of an earlier run, no watch complains, and the
+// container has by now proven what a restart would have to. The next step would
+// hit a container that is well.
 func recoveredLate(_ *Policy, rule Rule, q *Ask) (Reason, bool) {
-	last := q.Ledger.newest()
-	if !q.known() || q.Rung == 0 || q.Symptom == SymptomStays || last == nil || q.SeenAt.After(last.OrderedAt) {
+	if !q.known() || q.Symptom == SymptomStays || !q.toldBefore() {
 		return Reason{}, false
 	}
 	c := q.Facts.Container
 	proof := Remediation{Action: Restart, Container: c.Name, ContainerID: c.ID, StartedAfter: c.StartedAt}
 	return Reason{}, proof.assess(c, rule.Verify, q.Facts.Now).Status == Succeeded
 }
+
+// toldBefore: no event came since our step that failed, or since somebody else
+// started the container anew.
+func (q *Ask) toldBefore() bool {
+	if last := q.Ledger.newest(); q.Rung > 0 && last != nil && !q.SeenAt.After(last.OrderedAt) {
+		return true
+	}
+	runs := q.Facts.Now.Sub(q.Facts.Container.StartedAt) // by the engine's clock, SeenAt is by the store's
+	return q.Facts.Container.Running && !q.SeenAt.IsZero() && q.Now.Sub(q.SeenAt) > runs+factsAge
+}
+
+// factsAge is how old the engine's facts may be when the guards are asked: what
+// was told so shortly before a start may be of that run.
+const factsAge = 2 * time.Second
 
 // BrakeRule says when a host's remediations are held: when many of its
 // containers fail at once, the host is what is ill, and restarts make it worse.

@@ -80,6 +80,14 @@ func TestGuards(t *testing.T) {
 		"well by now, and an event since":       {asks(func(q *Ask) { failedBefore(q); q.SeenAt = noon }), "", "", 0},
 		"well by now, but for the watch":        {asks(func(q *Ask) { failedBefore(q); q.Symptom = SymptomStays }), "", "", 0},
 		"still ill after a step that failed":    {asks(func(q *Ask) { failedBefore(q); q.Facts.Container.Health = Unhealthy }), "", "", 0},
+		"a person restarted it since the event": {asks(func(q *Ask) { q.SeenAt = started.Add(-time.Minute) }), "symptom_gone", "", 0},
+		"the same, by another clock": {asks(func(q *Ask) {
+			q.SeenAt, q.Facts.Now, q.Facts.Container.StartedAt = started.Add(-time.Minute), noon.Add(time.Hour), started.Add(time.Hour)
+		}), "symptom_gone", "", 0},
+		"the same, and the watch complains":     {asks(func(q *Ask) { q.SeenAt, q.Symptom = started.Add(-time.Minute), SymptomStays }), "", "", 0},
+		"the same, and it is not well":          {asks(func(q *Ask) { q.SeenAt, q.Facts.Container.Health = started.Add(-time.Minute), Unhealthy }), "", "", 0},
+		"told with its start":                   {asks(func(q *Ask) { q.SeenAt = started.Add(-time.Second) }), "", "", 0},
+		"an event of the run":                   {asks(func(q *Ask) { q.SeenAt = started.Add(time.Minute) }), "", "", 0},
 		"that it restarts is what is wrong":     {asks(func(q *Ask) { q.Type, q.Facts.Container.StartedAt = ContainerRestarting, noon.Add(-time.Second) }), "", "", 0},
 		"dry-run":                               {func(p *Policy, _ *Ask) { p.Mode = DryRun }, "dry_run", "dry_run", 0},
 		"dry-run, before anybody looked":        {func(p *Policy, q *Ask) { p.Mode, q.Facts = DryRun, nil }, "", "", 0},

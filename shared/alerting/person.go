@@ -34,8 +34,7 @@ func Resolve(s State, by string, p *Policy, groups []Group, now time.Time) (Chan
 	audience, unusable := p.Audience(groups, a.Type)
 	word := c.tellOver(audience, Over, now)
 	a.finish(now)
-	note := joined(Reason{Code: "by_person", Detail: by}.Text(p.Language, now), unusable)
-	c.Decision = a.append(Decision{What: WhatResolved, Word: word, Note: note}, now)
+	c.Decision = a.append(Decision{What: WhatResolved, Word: word, Remedy: Reason{Code: "by_person", Detail: by}, Note: unusable}, now)
 	return c, nil
 }
 
@@ -43,22 +42,29 @@ func Resolve(s State, by string, p *Policy, groups []Group, now time.Time) (Chan
 // RESOLVED alert and within cooldown and budget, never beside another one and
 // never outside the allow-list.
 func Handle(s State, by string, p *Policy, now time.Time) (Change, error) {
-	a := *s.Alert
-	rule := p.Rule(a.Type)
-	if rule.Manual == NoAction {
-		return Change{}, &RefusedError{Reason: Reason{Code: "no_action"}}
-	}
-	target := p.Target(a.Type, a.Service)
-	if why := p.Guard(Ask{Type: a.Type, Severity: a.Severity, Action: rule.Manual, Container: target, By: by, Ledger: s.Ledger, Now: now}); !why.IsZero() {
+	ask, why := order(s, by, p, now)
+	if !why.IsZero() {
 		return Change{}, &RefusedError{Reason: why}
 	}
+	a := *s.Alert
 	c := Change{Alert: &a}
-	c.Remediation = newRemediation(&a, rule.Manual, 0, target, now)
+	c.Remediation = newRemediation(&a, ask.Action, 0, ask.Container, now)
 	c.Remediation.RequestedBy = by
 	c.Remediation.Reason = Reason{Code: "manual", Detail: by}
 	a.UpdatedAt = now
 	c.Decision = a.append(Decision{What: WhatRemediation, Remedy: c.Remediation.Reason}, now)
 	return c, nil
+}
+
+// order is what a person who asks for an alert's action asks for, and why it is
+// refused.
+func order(s State, by string, p *Policy, now time.Time) (Ask, Reason) {
+	a := s.Alert
+	ask := Ask{Type: a.Type, Severity: a.Severity, Action: p.Rule(a.Type).Manual, Container: p.Target(a.Type, a.Service), By: by, Ledger: s.Ledger, Now: now}
+	if ask.Action == NoAction {
+		return ask, Reason{Code: "no_action"}
+	}
+	return ask, p.Guard(ask)
 }
 
 // Settle records the next state of a remediation on its alert: a success ends

@@ -37,9 +37,12 @@ const (
 type Policy struct {
 	Mode       Mode
 	Containers []string // the allow-list, exact names
-	Fallback   Secret   // WECHAT_WEBHOOK_URL
-	Language   Language
-	Location   *time.Location // what people's clocks show
+	// Elsewhere are the containers that runners on other hosts may act upon: what
+	// happens to them may be requested here, and is done by them, by their own list.
+	Elsewhere []string
+	Fallback  Secret // WECHAT_WEBHOOK_URL
+	Language  Language
+	Location  *time.Location // what people's clocks show
 
 	IncidentGap time.Duration // this long without an event ends an incident
 	Repeat      time.Duration // between words while events go on

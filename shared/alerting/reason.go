@@ -95,16 +95,23 @@ var reasonWords = map[string][2]string{
 	"stopped_by_person": {"容器 {} 由人停止，不自动启动", "{} was stopped by a person and is not started by itself"},
 	"paused":            {"容器 {} 已被暂停（docker pause），不插手", "{} is paused (docker pause): hands off"},
 	"starting":          {"容器 {} 刚刚启动，{left}后重新判断", "{} was started a moment ago: decided again in {left}"},
-	"two_hosts":         {"多台主机上都有名为 {} 的容器，请在策略的 host 中指明是哪一台", "several hosts have a container of that name ({}): say in the policy, by host, which one is meant"},
+	"two_hosts":         {"多台主机（{}）上都有这个名字的容器，请在策略的 host 中指明是哪一台", "several hosts have a container of that name ({}): say in the policy, by host, which one is meant"},
 	"unclaimed":         {"没有主机认领：{}", "no host took it: {}"},
 	"no_container":      {"容器 {} 不存在", "there is no container {}"},
 	"not_running":       {"容器 {} 未在运行，不自动启动", "container {} is not running and is not started by itself"},
 	"no_engine":         {"无法连接 Docker：{}", "Docker cannot be reached: {}"},
 	"alert_over":        {"告警在处置前已恢复", "the alert was over before anything was done"},
 	"engine_error":      {"Docker 拒绝：{}", "Docker refused: {}"},
-	"host_away":         {"执行处置的主机 {} 不再运行 Trade Monitor，结果未知", "the host {} that was at work no longer runs Trade Monitor; outcome unknown"},
+	"host_away":         {"执行处置的主机 {} 上不再运行 Trade Monitor，结果未知", "no Trade Monitor runs any more on {}, which was at work; outcome unknown"},
 	"engine_restarted":  {"处置期间 Docker 引擎重启，结果未知", "the Docker engine restarted meanwhile; outcome unknown"},
 	"container_changed": {"容器在处置期间被重建", "the container was recreated meanwhile"},
+
+	// What people did about breakers and brakes, and why they could not.
+	"rearmed":        {"由 {} 复位熔断，重新判断", "the breaker was re-armed by {}: decided again"},
+	"brake_released": {"由 {} 解除刹车，重新判断", "the brake was released by {}: decided again"},
+	"brake_off":      {"主机 {} 的刹车没有生效", "the brake of the host {} does not hold"},
+	"which_host":     {"有多台主机名为 {}，请改用主机的 id", "several hosts have the name {}: give the id of one"},
+	"runs_already":   {"容器 {} 已在运行，只确认是否稳定", "{} runs already: it would only be verified"},
 
 	// Why a silence was not made.
 	"too_many_silences": {"未结束的静默已达上限 {} 条，请先结束不用的", "{} silences are not over, which is the limit: end those no longer needed"},

@@ -154,6 +154,7 @@ const (
 	StepIssue  Doing = "issue"  // the restart was never ordered: order it
 	StepVerify Doing = "verify" // the restart happened: watch the container
 	StepEnd    Doing = "end"    // settle with Status and Reason
+	StepClaim  Doing = "claim"  // it is ours to carry on
 )
 
 // Trace is what the engine can tell about a stored intent.

@@ -33,13 +33,15 @@ type Story struct {
 	Decisions     []Decision
 }
 
-// Stats counts alerts.
+// Stats counts alerts, and remediations that are over.
 type Stats struct {
 	Total      int64
 	ByType     map[string]int64
 	ByService  map[string]int64 // the 100 services with the most alerts
 	BySeverity map[string]int64
 	ByStatus   map[string]int64
+
+	Remediations []RemediationCount
 }
 
 // Idempotency identifies a request that may be repeated.

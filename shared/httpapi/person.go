@@ -30,6 +30,11 @@ func Author(r *http.Request, field, said string) (string, error) {
 	return person(field, said, caller)
 }
 
+// PersonOr is Person for a body that says more than who: said is its field.
+func PersonOr(r *http.Request, said string) (string, error) {
+	return person("by", said, Caller(r.Context()))
+}
+
 const maxPerson = 50
 
 // person is the name that goes on record and into messages: what the request

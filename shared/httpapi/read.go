@@ -120,6 +120,58 @@ func ReadOptionalJSON(r *http.Request, v any) error {
 	return ReadJSON(r, v)
 }
 
+// ReadStrictJSON is ReadOptionalJSON for a body in which a misspelt or empty
+// field must not pass for one that was left out: whatever is no field of v, or
+// is null, is named.
+func ReadStrictJSON(r *http.Request, v any) error {
+	if err := ReadOptionalJSON(r, v); err != nil {
+		return err
+	}
+	body, err := Body(r)
+	if err != nil {
+		return err
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(bytes.TrimPrefix(body, utf8Mark), &fields) != nil {
+		return nil // an empty body; everything else was refused by now
+	}
+	var invalid alerting.InvalidError
+	for key, value := range fields {
+		switch {
+		case !hasField(v, key):
+			invalid.Problems = append(invalid.Problems, alerting.Problem{Field: clipped(key), Message: "没有这个字段 (there is no such field)"})
+		case string(value) == "null":
+			invalid.Problems = append(invalid.Problems, alerting.Problem{Field: key, Message: "不能为 null (must not be null)"})
+		}
+	}
+	if len(invalid.Problems) == 0 {
+		return nil
+	}
+	slices.SortFunc(invalid.Problems, func(a, b alerting.Problem) int { return strings.Compare(a.Field, b.Field) })
+	return &invalid
+}
+
+// hasField tells whether a pointer to a struct has a field of that name in JSON,
+// in any case, as encoding/json takes it.
+func hasField(v any, key string) bool {
+	t := reflect.TypeOf(v).Elem()
+	for i := range t.NumField() {
+		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); strings.EqualFold(name, key) {
+			return true
+		}
+	}
+	return false
+}
+
+// clipped shortens what a stranger wrote before it is repeated.
+func clipped(s string) string {
+	const most = 40
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
+
 // mediaType accepts JSON by any of its names, and a request that names none: a
 // browser cannot abuse that, since cross-origin requests are refused before.
 func mediaType(header string) error {

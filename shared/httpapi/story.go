@@ -118,20 +118,23 @@ func (v Views) Message(m alerting.Message) Message {
 
 // Remediation is one execution of an action.
 type Remediation struct {
-	ID            int64   `json:"id"`
-	AlertID       int64   `json:"alertId"`
-	Action        string  `json:"action"`
-	Container     string  `json:"container"`
-	Status        string  `json:"status"`
-	Reason        *Reason `json:"reason"`
-	Outcome       string  `json:"outcome"`
-	RequestedBy   *string `json:"requestedBy"`
-	RequestedAt   Stamp   `json:"requestedAt"`
-	OrderedAt     Stamp   `json:"orderedAt"`
-	EndedAt       Stamp   `json:"endedAt"`
-	ContainerID   *string `json:"containerId"`
-	StartedBefore Stamp   `json:"startedBefore"`
-	StartedAfter  Stamp   `json:"startedAfter"`
+	ID            int64     `json:"id"`
+	AlertID       int64     `json:"alertId"`
+	Action        string    `json:"action"`
+	Rung          int       `json:"rung"`
+	Container     string    `json:"container"`
+	Host          *string   `json:"host"`
+	Status        string    `json:"status"`
+	Reason        *Reason   `json:"reason"`
+	Outcome       string    `json:"outcome"`
+	RequestedBy   *string   `json:"requestedBy"`
+	RequestedAt   Stamp     `json:"requestedAt"`
+	OrderedAt     Stamp     `json:"orderedAt"`
+	EndedAt       Stamp     `json:"endedAt"`
+	ContainerID   *string   `json:"containerId"`
+	StartedBefore Stamp     `json:"startedBefore"`
+	StartedAfter  Stamp     `json:"startedAfter"`
+	Evidence      *Evidence `json:"evidence"`
 }
 
 // Remediation shows a remediation, its reason as it read when it was given.
@@ -141,10 +144,10 @@ func (v Views) Remediation(r alerting.Remediation) Remediation {
 		at = r.RequestedAt
 	}
 	return Remediation{
-		ID: r.ID, AlertID: r.AlertID, Action: string(r.Action), Container: r.Container, Status: string(r.Status),
+		ID: r.ID, AlertID: r.AlertID, Action: string(r.Action), Rung: r.Rung, Container: r.Container, Host: orNull(r.Host), Status: string(r.Status),
 		Reason: v.Reason(r.Reason, at), Outcome: r.Verdict(v.Language, at), RequestedBy: orNull(r.RequestedBy),
 		RequestedAt: v.At(r.RequestedAt), OrderedAt: v.At(r.OrderedAt), EndedAt: v.At(r.EndedAt),
-		ContainerID: orNull(r.ContainerID), StartedBefore: v.At(r.StartedBefore), StartedAfter: v.At(r.StartedAfter),
+		ContainerID: orNull(r.ContainerID), StartedBefore: v.At(r.StartedBefore), StartedAfter: v.At(r.StartedAfter), Evidence: v.evidence(r.Evidence),
 	}
 }
 

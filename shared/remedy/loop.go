@@ -85,6 +85,9 @@ func (l *Loop) Wake() {
 	}
 }
 
+// Host is the engine that this loop works on; without an id until it was reached.
+func (l *Loop) Host(ctx context.Context) alerting.Host { return l.host.known(ctx) }
+
 // Run works until ctx ends. Containers are put right side by side: none waits
 // for another one's restart. At the end no new work is taken; steps in flight
 // get 8 s. A restart call that takes longer is left to be reconciled: its

@@ -15,8 +15,9 @@ import (
 
 // Store keeps remediations.
 type Store interface {
-	// ClaimRemediations leases the remediations that are due, and are host's, to
-	// owner. next is when the next one gets due; zero: there is none.
+	// ClaimRemediations leases the remediations that are due, and are host's to
+	// carry on, to owner, and ends those that no host takes. next is when there is
+	// more to do; zero: nothing is planned.
 	ClaimRemediations(ctx context.Context, owner string, host alerting.Host, lease time.Duration) (work []alerting.Work, next time.Time, err error)
 	// Intend stores an intent, or refuses it for a reason, by which the
 	// remediation is over: the guards are asked in the transaction that stores

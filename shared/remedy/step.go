@@ -58,7 +58,7 @@ func (s *step) begin(ctx context.Context) error {
 	}
 	if s.r.Action == alerting.Start && c.Running {
 		// It was started meanwhile: nothing is ordered, the proof is the same.
-		s.r.ContainerID, s.r.StartedBefore = c.ID, c.StartedAt
+		s.r.ContainerID, s.r.StartedBefore, s.r.Host = c.ID, c.StartedAt, s.loop.host.known(ctx).ID
 		return s.watch(ctx, c)
 	}
 	past, evidence, err := s.examine(ctx, c)
@@ -98,7 +98,9 @@ func (s *step) order(ctx context.Context, facts alerting.Facts, evidence *alerti
 	}
 	s.r.Status, s.r.Reason = alerting.Running, alerting.Reason{Code: s.ofAction("ordered", "start_ordered", "stop_ordered"), Detail: s.r.Container}
 	s.r.OrderedAt, s.r.NextAt, s.r.CallLimit, s.r.Checks = now, now, now.Add(limit), 0
-	intent := alerting.Intent{Remediation: s.r, Alert: s.alert, Host: s.loop.host.known(ctx), Facts: facts, Evidence: evidence}
+	host := s.loop.host.known(ctx)
+	s.r.Host = host.ID // and so it stays, or another host would judge it by its own engine
+	intent := alerting.Intent{Remediation: s.r, Alert: s.alert, Host: host, Facts: facts, Evidence: evidence}
 	refused, err := s.loop.store.Intend(ctx, s.loop.o.Owner, intent, limit+leaseMargin)
 	if err != nil {
 		// Stored or not: without a stored intent nothing is ordered, and with

@@ -170,14 +170,6 @@ func load(ctx context.Context, q querier, robot string, groups []int64, now time
 	return load, next, err
 }
 
-// earliest is the earlier of two instants, of which zero means none.
-func earliest(a, b time.Time) time.Time {
-	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
-		return b
-	}
-	return a
-}
-
 // bury settles a word whose alert is gone.
 func (t *tx) bury(ctx context.Context, word alerting.Notification) error {
 	word.Status, word.Reason, word.SettledAt = alerting.Dead, alerting.Reason{Code: "alert_gone"}, t.now

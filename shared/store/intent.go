@@ -61,7 +61,7 @@ func (t *tx) refusal(ctx context.Context, i *alerting.Intent, brake *alerting.Br
 	if err != nil {
 		return alerting.Reason{}, err
 	}
-	symptom, err := t.symptom(ctx, &i.Alert)
+	symptom, err := t.symptom(ctx, &i.Alert, i.Host.ID)
 	if err != nil {
 		return alerting.Reason{}, err
 	}
@@ -141,11 +141,12 @@ func (t *tx) lockBrake(ctx context.Context, host alerting.Host, without int64) (
 		since = b.Until // whoever released it knows of what was done before
 	}
 	b.Recent, err = collect(ctx, t, func(row scanner) (name string, err error) { return name, row.Scan(&name) },
-		"SELECT DISTINCT container FROM alert_remediations WHERE ordered_us > ? AND host = ? AND requested_by IS NULL AND id <> ?",
+		"SELECT container FROM alert_remediations WHERE ordered_us > ? AND host = ? AND requested_by IS NULL AND id <> ?",
 		since.UnixMicro(), host.ID, without)
 	if err != nil {
 		return nil, fmt.Errorf("read what was acted upon: %w", err)
 	}
+	b.Recent = unique(b.Recent) // for DISTINCT, SQLite would walk all remediations instead
 	return &b, nil
 }
 

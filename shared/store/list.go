@@ -250,7 +250,16 @@ func (s *Store) Stats(ctx context.Context) (alerting.Stats, error) {
 	for _, c := range services {
 		stats.ByService[c.service] = c.n
 	}
+	stats.Remediations, err = collect(ctx, s.reader, scanRemedyCount,
+		"SELECT alert_type, status, SUM(n) FROM alert_totals WHERE scope = ? AND service_name = '' GROUP BY alert_type, status HAVING SUM(n) <> 0 ORDER BY alert_type, status", scopeRemedies)
+	if err != nil {
+		return stats, s.dialect.wrap(fmt.Errorf("count remediations: %w", err))
+	}
 	return stats, nil
+}
+
+func scanRemedyCount(row scanner) (c alerting.RemediationCount, err error) {
+	return c, row.Scan(&c.Action, &c.Status, &c.N)
 }
 
 // filtered tells whether any of the four columns is selected; without one the

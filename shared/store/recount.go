@@ -75,7 +75,8 @@ func (s *Store) drift(ctx context.Context, q querier) (map[totalKey]int64, error
 	}{
 		{1, "SELECT 'A', '', " + kind + ", COUNT(*) FROM alert_records GROUP BY 3, 4, 5"},
 		{1, "SELECT 'S', service_name" + exact + ", " + kind + ", COUNT(*) FROM alert_records GROUP BY 2, 3, 4, 5"},
-		{-1, "SELECT scope, service_name, alert_type, status, severity, SUM(n) FROM alert_totals WHERE scope IN ('A', 'S') GROUP BY scope, service_name, alert_type, status, severity"},
+		{1, "SELECT 'H', '', action, status, '', COUNT(*) FROM alert_remediations WHERE status IN (" + overs + ") GROUP BY action, status"},
+		{-1, "SELECT scope, service_name, alert_type, status, severity, SUM(n) FROM alert_totals WHERE scope IN ('A', 'S', 'H') GROUP BY scope, service_name, alert_type, status, severity"},
 	} {
 		if err := tally(ctx, q, drift, count.sign, count.query); err != nil {
 			return nil, err

@@ -10,52 +10,6 @@ import (
 	"trade-monitor/shared/alerting"
 )
 
-// mine are the remediations that a host's process may carry on: what was begun
-// on an engine can be judged by that engine only.
-const mine = "active_key IS NOT NULL AND (status = 'REQUESTED' OR host IS NULL OR host = ?)"
-
-// ClaimRemediations leases the remediations that are due, and are host's, to
-// owner. next is when the first of the others gets due; zero: there is none.
-func (s *Store) ClaimRemediations(ctx context.Context, owner string, host alerting.Host, lease time.Duration) (work []alerting.Work, next time.Time, err error) {
-	// Looking needs no lock, and there is seldom anything.
-	var pending int
-	if err := s.reader.QueryRowContext(ctx, "SELECT COUNT(*) FROM alert_remediations WHERE active_key IS NOT NULL").Scan(&pending); err != nil {
-		return nil, time.Time{}, s.dialect.wrap(fmt.Errorf("look for remediations: %w", err))
-	}
-	if pending == 0 {
-		return nil, time.Time{}, nil
-	}
-	err = s.inTx(ctx, func(t *tx) error {
-		work, next = nil, time.Time{}
-		due, err := collect(ctx, t, scanRemediation, "SELECT "+remediationColumns+" FROM alert_remediations WHERE "+mine+" AND COALESCE(next_us, 0) <= ? AND (lease_us IS NULL OR lease_us <= ?) ORDER BY id LIMIT 50"+
-			t.s.dialect.ForUpdate, host.ID, t.now.UnixMicro(), t.now.UnixMicro())
-		if err != nil {
-			return fmt.Errorf("read due remediations: %w", err)
-		}
-		for _, r := range due {
-			alert, err := t.lease(ctx, r, owner, lease)
-			if err != nil {
-				return err
-			}
-			if alert == nil {
-				continue
-			}
-			symptom := alerting.NoSymptom
-			if r.Status == alerting.Verifying {
-				if symptom, err = t.symptom(ctx, alert); err != nil {
-					return err
-				}
-			}
-			work = append(work, alerting.Work{Remediation: r, Alert: *alert, At: t.now, Symptom: symptom})
-		}
-		var us sql.NullInt64
-		err = t.QueryRowContext(ctx, "SELECT MIN(CASE WHEN COALESCE(lease_us, 0) > COALESCE(next_us, 0) THEN lease_us ELSE COALESCE(next_us, 0) END) FROM alert_remediations WHERE "+mine, host.ID).Scan(&us)
-		next = instant(us)
-		return err
-	})
-	return work, next, err
-}
-
 // lease makes a remediation the owner's and gives its alert; nil: somebody
 // deleted the alert by SQL, and the remediation, which would hold its container
 // for ever, was ended.
@@ -84,15 +38,18 @@ func (t *tx) lease(ctx context.Context, r alerting.Remediation, owner string, le
 
 // symptom asks the watches of what an alert is about. A log that is silent, a
 // heartbeat that is down and a container that failed have a line of their own;
-// an alarm that somebody else posted is no watch's to prove wrong.
-func (t *tx) symptom(ctx context.Context, alert *alerting.Alert) (alerting.Symptom, error) {
+// an alarm that somebody else posted is no watch's to prove wrong. host is where
+// the container was acted upon, whose watches alone can tell; empty: all are
+// asked.
+func (t *tx) symptom(ctx context.Context, alert *alerting.Alert, host string) (alerting.Symptom, error) {
+	engine := alerting.Host{ID: host}.Engine()
 	var down int
-	err := t.QueryRowContext(ctx, "SELECT (SELECT COUNT(*) FROM alert_watches WHERE kind = ? AND state = ? AND alert_type = ? AND service_name = ?) + "+
+	err := t.QueryRowContext(ctx, "SELECT (SELECT COUNT(*) FROM alert_watches WHERE kind = ? AND state = ? AND alert_type = ? AND service_name = ? AND (host = ? OR ? = '')) + "+
 		"(SELECT COUNT(*) FROM alert_heartbeats WHERE state = ? AND alert_type = ? AND service_name = ?) + "+
-		"(SELECT COUNT(*) FROM alert_watches WHERE kind = ? AND state = ? AND service_name = ?)",
-		string(alerting.LogWatch), string(alerting.WatchDown), alert.Type, alert.Service,
+		"(SELECT COUNT(*) FROM alert_watches WHERE kind = ? AND state = ? AND service_name = ? AND (host = ? OR ? = ''))",
+		string(alerting.LogWatch), string(alerting.WatchDown), alert.Type, alert.Service, engine, host,
 		string(alerting.WatchDown), alert.Type, alert.Service,
-		string(alerting.ContainerWatch), string(alerting.StateBehind(alert.Type)), alert.Service).Scan(&down)
+		string(alerting.ContainerWatch), string(alerting.StateBehind(alert.Type)), alert.Service, engine, host).Scan(&down)
 	if err != nil {
 		return alerting.NoSymptom, fmt.Errorf("ask the watches for the symptom: %w", err)
 	}
@@ -171,10 +128,14 @@ func (t *tx) settle(ctx context.Context, w *writer, on *record, r alerting.Remed
 	return err
 }
 
-// Recheck decides again what was refused for a time that is over, and tells
-// when the next such time ends.
+// Recheck decides again what was refused for a time that is over, tells that
+// brakes are over, and when the next such time ends.
 func (s *Store) Recheck(ctx context.Context) (next time.Time, err error) {
 	now, err := s.clock(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	brake, err := s.endBrakes(ctx, now)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -192,7 +153,7 @@ func (s *Store) Recheck(ctx context.Context) (next time.Time, err error) {
 	if err := s.reader.QueryRowContext(ctx, "SELECT MIN(at_us) FROM alert_rechecks").Scan(&us); err != nil {
 		return time.Time{}, s.dialect.wrap(fmt.Errorf("read the next re-check: %w", err))
 	}
-	return instant(us), nil
+	return earliest(brake, instant(us)), nil
 }
 
 func (s *Store) recheckOne(ctx context.Context, id int64) error {
@@ -221,7 +182,7 @@ func (s *Store) recheckOne(ctx context.Context, id int64) error {
 		if err != nil {
 			return err
 		}
-		symptom, err := t.symptom(ctx, alert)
+		symptom, err := t.symptom(ctx, alert, "")
 		if err != nil {
 			return err
 		}
@@ -239,15 +200,16 @@ func (s *Store) recheckOne(ctx context.Context, id int64) error {
 const orderedLately = 10 * time.Minute
 
 // Ordered tells whether a remediation has its hands on the container, or had
-// them lately: that it stopped was then our doing.
-func (s *Store) Ordered(ctx context.Context, container string) (bool, error) {
+// them lately: that it stopped was then our doing. The engine's id of it tells it
+// from another host's container of that name.
+func (s *Store) Ordered(ctx context.Context, container, id string) (bool, error) {
 	now, err := s.clock(ctx)
 	if err != nil {
 		return false, err
 	}
 	var n int
-	err = s.reader.QueryRowContext(ctx, "SELECT COUNT(*) FROM alert_remediations WHERE container = ? AND ordered_us IS NOT NULL AND (status IN ('RUNNING', 'VERIFYING') OR ordered_us >= ?)",
-		container, now.Add(-orderedLately).UnixMicro()).Scan(&n)
+	err = s.reader.QueryRowContext(ctx, "SELECT COUNT(*) FROM alert_remediations WHERE container = ? AND container_id = ? AND ordered_us IS NOT NULL AND (status IN ('RUNNING', 'VERIFYING') OR ordered_us >= ?)",
+		container, id, now.Add(-orderedLately).UnixMicro()).Scan(&n)
 	if err != nil {
 		return false, s.dialect.wrap(fmt.Errorf("look for orders: %w", err))
 	}

@@ -120,6 +120,13 @@ func (t *tx) forget(ctx context.Context, some []ended) error {
 			w.totals[totalKey{scope: scopeEvents}] -= e.occurrences
 		}
 	}
+	gone, err := collect(ctx, t, scanRemedyCount, "SELECT action, status, COUNT(*) FROM alert_remediations WHERE alert_id IN ("+list(len(ids))+") GROUP BY action, status", ids...)
+	if err != nil {
+		return fmt.Errorf("count old remediations: %w", err)
+	}
+	for _, c := range gone {
+		w.countRemedy(c.Action, c.Status, -c.N)
+	}
 	for _, table := range childTables {
 		if err := t.update(ctx, "DELETE FROM "+table+" WHERE alert_id IN ("+list(len(ids))+")", ids...); err != nil {
 			return fmt.Errorf("delete from %s: %w", table, err)

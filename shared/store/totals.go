@@ -14,12 +14,13 @@ type totalKey struct {
 	scope, service, alertType, status, severity string
 }
 
-// The scopes of alert_totals: alerts of all services, of one service, and
-// events accepted.
+// The scopes of alert_totals: alerts of all services, of one service, events
+// accepted, and remediations that are over.
 const (
-	scopeAll     = "A"
-	scopeService = "S"
-	scopeEvents  = "E"
+	scopeAll      = "A"
+	scopeService  = "S"
+	scopeEvents   = "E"
+	scopeRemedies = "H"
 )
 
 // count notes how a record changes the totals.
@@ -39,6 +40,18 @@ func (w *writer) count(r *record) {
 func (w *writer) add(a *alerting.Alert, n int64) {
 	w.totals[totalKey{scopeAll, "", a.Type, string(a.Status), string(a.Severity)}] += n
 	w.totals[totalKey{scopeService, a.Service, a.Type, string(a.Status), string(a.Severity)}] += n
+}
+
+// overs are the states of a remediation that is over, as SQL lists them.
+const overs = "'SUCCEEDED', 'FAILED', 'UNKNOWN', 'SKIPPED'"
+
+// countRemedy notes that remediations of an action are in a state. Only those
+// that are over are counted; the few others have an index.
+func (w *writer) countRemedy(action alerting.Action, status alerting.RemediationStatus, n int64) {
+	if (&alerting.Remediation{Status: status}).Pending() {
+		return
+	}
+	w.totals[totalKey{scope: scopeRemedies, alertType: string(action), status: string(status)}] += n
 }
 
 func (w *writer) writeTotals(ctx context.Context, shard int) error {

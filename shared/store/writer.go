@@ -126,6 +126,13 @@ func (w *writer) hang(on *record, c alerting.Change) {
 			w.remedies = append(w.remedies, held[*alerting.Remediation]{on, r})
 		}
 	}
+	if c.Remediation != nil {
+		w.countRemedy(c.Remediation.Action, c.Remediation.Status, 1)
+	}
+	if c.Disproved != nil {
+		w.countRemedy(c.Disproved.Action, alerting.Succeeded, -1)
+		w.countRemedy(c.Disproved.Action, c.Disproved.Status, 1)
+	}
 	w.decide(on, c.Decision)
 	w.t.commit.Words = w.t.commit.Words || len(c.Notifications) > 0
 	w.t.commit.Remedies = w.t.commit.Remedies || (c.Remediation != nil && c.Remediation.Pending()) || !c.Alert.RecheckAt.IsZero()

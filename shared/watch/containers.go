@@ -33,9 +33,10 @@ type ContainerEngine interface {
 }
 
 // ContainerOrders tells whether a remediation of ours has to do with a
-// container: one is under way, or was lately.
+// container: one is under way, or was lately. Another host may have a container
+// of the same name; the engine's id tells them apart.
 type ContainerOrders interface {
-	Ordered(ctx context.Context, container string) (bool, error)
+	Ordered(ctx context.Context, container, id string) (bool, error)
 }
 
 // ContainerOptions are what the watch needs besides its parts.

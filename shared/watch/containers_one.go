@@ -138,7 +138,7 @@ func (o *containerOne) due(ctx context.Context, at time.Time) {
 	if orders := o.home.o.Orders; orders != nil && o.rec.AsksWhose(at) {
 		ctx, cancel := context.WithTimeout(ctx, saveTime)
 		defer cancel()
-		known, err := orders.Ordered(ctx, o.name)
+		known, err := orders.Ordered(ctx, o.name, o.rec.ID)
 		ours = err == nil && known
 	}
 	o.accept(o.home.rules().Due(o.rec, ours, at))

@@ -98,7 +98,9 @@ func TestContainerStopIsToldAfterTwoMinutes(t *testing.T) {
 
 type containerOurs bool
 
-func (o containerOurs) Ordered(context.Context, string) (bool, error) { return bool(o), nil }
+func (o containerOurs) Ordered(_ context.Context, name, id string) (bool, error) {
+	return bool(o) && name == containerService && id != "", nil
+}
 
 func TestContainerThatWeLeftDownIsToldAsOurs(t *testing.T) {
 	inContainerWorld(t, func(t *testing.T, w *containerWorld) {

@@ -2,7 +2,6 @@ package wecom
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -45,12 +44,15 @@ func Render(b alerting.Brief, p RenderOptions, now time.Time) string {
 	}
 	p.PublicURL = strings.TrimRight(p.PublicURL, "/")
 	w := words{Brief: b, RenderOptions: p, now: now}
-	head, tail, mention := w.head(), w.tail(), w.mention()
+	head, tail, mention := w.head(), w.tail(""), w.mention()
 	limit := MaxMarkdown - len(mention)
 	if b.Short {
 		limit = MaxMarkdown/2 - len(mention)
 	}
 	mark := p.Language.Pick(cutZh, cutEn)
+	if log := cut(w.log(), min(maxLog, max(limit-len(head)-len(tail), 0)/2), mark); log != "" {
+		tail = w.tail(log + "\n\n")
+	}
 	body := cut(w.quote(), limit-len(head)-len(tail)-2, mark)
 	return cut(head+"\n"+body+"\n"+tail, limit, mark) + mention
 }
@@ -224,17 +226,18 @@ func (w *words) quote() string {
 	return "> " + strings.Join(lines, "\n> ") + "\n"
 }
 
-// tail is what we did about it, and what a person can do.
-func (w *words) tail() string {
+// tail is what we did about it, and what a person can do. log is how the
+// container's log ended before that.
+func (w *words) tail(log string) string {
 	var b strings.Builder
 	if w.Notification.Kind != alerting.Over {
 		b.WriteString(w.line("处置", "Action", w.remedy()))
 	}
+	b.WriteString(w.before())
+	b.WriteString(log)
+	b.WriteString(w.after())
 	b.WriteString(w.line("告警编号", "Alert id", fmt.Sprint(w.Alert.ID)))
-	if next := w.next(); next != "" && w.PublicURL != "" {
-		command := fmt.Sprintf("`curl -X POST %s/api/alerts/%d/%s`", w.PublicURL, w.Alert.ID, next)
-		b.WriteString(w.line(w.nextLabel(next), w.nextLabel(next), command))
-	}
+	b.WriteString(w.command())
 	return strings.TrimRight(b.String(), "\n")
 }
 
@@ -257,33 +260,4 @@ func (w *words) remedy() string {
 		return w.verdict()
 	}
 	return what + w.Language.Pick("，", ", ") + w.verdict()
-}
-
-// handled are the types that have an action for people to ask for.
-var handled = []string{
-	alerting.TickerSyncTimeout, alerting.ContainerDown, alerting.ContainerStopped, alerting.ContainerOOM, alerting.ContainerUnhealthy, alerting.ContainerRestarting,
-}
-
-// next is what a person would ask for: to run the action of an alert that has
-// one, else to say that they care for it.
-func (w *words) next() string {
-	a := &w.Alert
-	switch {
-	case w.Notification.Kind == alerting.Over, !a.Active():
-		return ""
-	case w.Remediation != nil && w.Remediation.Pending():
-		return ""
-	case w.Remediation != nil, slices.Contains(handled, a.Type):
-		return "handle"
-	case a.Status == alerting.Open:
-		return "acknowledge"
-	}
-	return ""
-}
-
-func (w *words) nextLabel(next string) string {
-	if next == "handle" {
-		return w.Language.Pick("手动处置", "Handle it")
-	}
-	return w.Language.Pick("确认", "Acknowledge")
 }

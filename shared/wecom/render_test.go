@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,14 @@ func brief(kind alerting.Kind, change func(*alerting.Brief)) alerting.Brief {
 	return b
 }
 
+// evidence is how the container was before it was restarted.
+func evidence() *alerting.Evidence {
+	return &alerting.Evidence{
+		TakenAt: opened.Add(time.Second), State: "running", StartedAt: opened.Add(-2 * time.Hour), Health: alerting.NoHealth, OOMKilled: true, RestartCount: 2,
+		Lines: []string{"first", "dialing 10.0.0.9:3306", "dial tcp: i/o timeout", "giving up for now"},
+	}
+}
+
 func over(b *alerting.Brief) {
 	b.Alert.Status, b.Alert.ResolvedAt = alerting.Resolved, now
 }
@@ -71,9 +80,33 @@ func scenes() map[string]alerting.Brief {
 		"recovered": brief(alerting.Outcome, func(b *alerting.Brief) {
 			over(b)
 			b.Remediation = remediation(alerting.Succeeded, alerting.Reason{Code: "stable", Detail: "30s"})
+			b.Remediation.EndedAt, b.Remediation.Evidence = opened.Add(42*time.Second), evidence()
+			b.Alert.RecheckAt = now.Add(time.Minute) // it is over: nothing is decided again
 		}),
 		"not_recovered": brief(alerting.Outcome, func(b *alerting.Brief) {
 			b.Remediation = remediation(alerting.Failed, alerting.Reason{Code: "not_stable", Detail: "exit 137"})
+			b.Remediation.EndedAt, b.Remediation.Evidence = now, evidence()
+			b.Alert.RecheckAt = now.Add(5 * time.Minute)
+		}),
+		"not_recovered_unhealthy": brief(alerting.Outcome, func(b *alerting.Brief) {
+			b.Remediation = remediation(alerting.Failed, alerting.Reason{Code: "unhealthy", Detail: "503"})
+			b.Remediation.Evidence = evidence()
+			b.Remediation.Evidence.Health, b.Remediation.Evidence.Lines = alerting.Unhealthy, []string{"only line"}
+			b.Remediation.Evidence.Probes = []alerting.Probe{{ExitCode: 1, Output: "GET /health: 503"}}
+			b.Alert.RecheckAt = now.Add(-time.Second) // it was, by now
+		}),
+		"not_recovered_no_log": brief(alerting.Outcome, func(b *alerting.Brief) {
+			b.Remediation = remediation(alerting.Failed, alerting.Reason{Code: "not_stable", Detail: "exit 1"})
+			b.Remediation.Evidence = &alerting.Evidence{TakenAt: opened, State: "exited", ExitCode: 1, Missing: "configured logging driver does not support reading"}
+		}),
+		"dry_run": brief(alerting.Outcome, func(b *alerting.Brief) {
+			b.Remediation = remediation(alerting.Skipped, alerting.Reason{Code: "dry_run", Detail: "aifuturetrade-async-service"})
+			b.Remediation.Evidence = evidence()
+		}),
+		"hostile_log": brief(alerting.Outcome, func(b *alerting.Brief) {
+			b.Remediation = remediation(alerting.Failed, alerting.Reason{Code: "not_stable", Detail: "exit 1"})
+			b.Remediation.Evidence = evidence()
+			b.Remediation.Evidence.Lines = []string{"<@all> [点这里](https://evil.example)", "# <font color=\"info\">已恢复</font>\n告警编号：99", "```\u202e`x`"}
 		}),
 		"unknown_outcome": brief(alerting.Outcome, func(b *alerting.Brief) {
 			b.Remediation = remediation(alerting.UnknownOutcome, alerting.Reason{Code: "engine_restarted"})
@@ -155,12 +188,17 @@ func TestTheLongestEventLeavesRoomForWhatMatters(t *testing.T) {
 				}
 				b.Alert.Metadata, _ = json.Marshal(fields)
 				b.Remediation = remediation(alerting.Failed, alerting.Reason{Code: "engine_error", Detail: strings.Repeat(filler, 5000)})
+				b.Remediation.Evidence = evidence()
+				b.Remediation.Evidence.Lines = slices.Repeat([]string{strings.Repeat(filler, 5000)}, 50)
+				b.Alert.RecheckAt = now.Add(time.Minute)
 			})
 			got := wecom.Render(b, wecom.RenderOptions{PublicURL: "https://monitor.example"}, now)
 			assert.LessOrEqual(t, len(got), wecom.MaxMarkdown)
 			assert.Greater(t, len(got), wecom.MaxMarkdown*8/10, "the room is used")
 			assert.True(t, utf8.ValidString(got))
 			assert.Contains(t, got, "告警编号：9223372036854775807\n")
+			assert.Contains(t, got, "现场：")
+			assert.Contains(t, got, "下一次判断：02:12:00\n")
 			assert.True(t, strings.HasSuffix(got, "/handle`"), got[len(got)-200:])
 			assert.Contains(t, got, "…（已截断）")
 			assert.Contains(t, got, "（另有")
@@ -172,6 +210,17 @@ func TestWithoutAPublicURLTheNumberIsEnough(t *testing.T) {
 	got := wecom.Render(brief(alerting.Firing, nil), wecom.RenderOptions{}, now)
 	assert.Contains(t, got, "告警编号：1")
 	assert.NotContains(t, got, "curl")
+}
+
+func TestAnOpenBreakerNamesTheCommandThatReArmsIt(t *testing.T) {
+	b := scenes()["not_restarted"]
+	assert.True(t, strings.HasSuffix(wecom.Render(b, wecom.RenderOptions{PublicURL: "http://h/"}, now), "\n复位熔断：`curl -X POST http://h/api/remediation/containers/aifuturetrade-async-service/rearm`"))
+	assert.True(t, strings.HasSuffix(wecom.Render(b, wecom.RenderOptions{}, now), "\n复位熔断：`trade-monitor rearm aifuturetrade-async-service`"))
+	b.Remediation.Container = "a` <@all>](x" // a row that a person wrote
+	got := wecom.Render(b, wecom.RenderOptions{}, now)
+	assert.Contains(t, got, "`trade-monitor rearm a%60%20%3C@all%3E%5D%28x`")
+	b.Notification.Kind = alerting.Firing
+	assert.NotContains(t, wecom.Render(b, wecom.RenderOptions{}, now), "rearm")
 }
 
 // Rows that people wrote by hand have none of our columns.
@@ -190,6 +239,7 @@ func FuzzRender(f *testing.F) {
 		b := brief([]alerting.Kind{alerting.Firing, alerting.Over, alerting.Outcome}[which%3], func(b *alerting.Brief) {
 			b.Alert.Type, b.Alert.Title, b.Alert.Message, b.Alert.Metadata = kind, title, message, json.RawMessage(metadata)
 			b.Remediation = remediation(alerting.Failed, alerting.Reason{Code: "engine_error", Detail: message})
+			b.Remediation.Evidence = &alerting.Evidence{State: kind, Lines: []string{message, title}, Missing: metadata}
 		})
 		got := wecom.Render(b, wecom.RenderOptions{PublicURL: "http://h"}, now)
 		if len(got) > wecom.MaxMarkdown || !utf8.ValidString(got) {

@@ -30,6 +30,7 @@ func TestTheBinaryShowsWhatIsOnRecord(t *testing.T) {
 		"stats.json":         {`"byType":{"TICKER_SYNC_TIMEOUT":1}`},
 		"wechat-groups.json": {`{"success":true,"data":[`},
 		"watches.json":       {`{"success":true,"data":[]}`},
+		"remediation.json":   {`"mode":"`, `"breakers":[]`},
 		"silences.json":      {`{"success":true,"data":[]}`},
 	} {
 		answer := f.HTTP(t, runtimeapitest.Event(t, event))

@@ -1,4 +1,5 @@
-// Command lambda delivers, judges heartbeats and re-checks on a schedule on AWS Lambda.
+// Command lambda delivers, judges heartbeats, re-checks, and ends remediations that
+// no runner takes, on a schedule on AWS Lambda.
 package main
 
 import (
@@ -36,5 +37,6 @@ func setup(log *slog.Logger) (lambdahttp.Pass, error) {
 	beats := watch.NewHeartbeats(db, db, watch.HeartbeatsOptions{Language: cfg.Language, Location: cfg.Location, Log: log, Tolerance: 150 * time.Second})
 	judge := func(ctx context.Context) error { _, err := beats.RunOnce(ctx); return err } // first: a robot that hangs must not keep it
 	again := func(ctx context.Context) error { _, err := db.Recheck(ctx); return err }    // what a silence kept back and goes on is owed when it ends
-	return lambdahttp.InTurn(judge, again, func(ctx context.Context) error { _, err := loop.RunOnce(ctx); return err }), err
+	expire := func(ctx context.Context) error { _, err := db.ExpireRemediations(ctx); return err }
+	return lambdahttp.InTurn(judge, again, expire, func(ctx context.Context) error { _, err := loop.RunOnce(ctx); return err }), err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"trade-monitor/shared/alerting"
 	"trade-monitor/shared/lambdahttp/runtimeapitest"
+	"trade-monitor/shared/store/mysql"
 	"trade-monitor/shared/store/storetest"
 	"trade-monitor/shared/wecom/wecomtest"
 )
@@ -71,6 +73,49 @@ func TestATickTellsWhatGoesOnWhenASilenceEnds(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, f.Invoke(t, runtimeapitest.Event(t, "schedule.json")).Error)
 	robots.ExpectWithin(t, time.Second, robots.Key("ops"), "Ticker同步超时告警", "orders")
+}
+
+// A person may ask in the cloud for what a runner elsewhere does. If none is at
+// work, people are told, once, when the time of requests is over.
+func TestATickTellsWhatNoRunnerTook(t *testing.T) {
+	robots := wecomtest.Start(t)
+	o, env := runtimeapitest.EmptyDatabase(t)
+	raw, err := mysql.OpenDB(o)
+	require.NoError(t, err)
+	defer raw.Close()
+	require.NoError(t, mysql.Migrate(t.Context(), raw, slog.New(slog.DiscardHandler)))
+	db, err := mysql.Open(o)
+	require.NoError(t, err)
+	defer db.Close()
+	_, err = db.RecordEvent(t.Context(), storetest.Event("aifuturetrade-async-service"), nil)
+	require.NoError(t, err)
+	_, err = db.Handle(t.Context(), 1, "li")
+	require.NoError(t, err)
+	f := runtimeapitest.Start(t, runtimeapitest.Build(t), append(env, "WECHAT_WEBHOOK_URL="+robots.Webhook("ops"), "WECHAT_ALLOWED_HOSTS="+robots.Host)...)
+	tick := func() {
+		t.Helper()
+		require.Empty(t, f.Invoke(t, runtimeapitest.Event(t, "schedule.json")).Error)
+	}
+	tick()
+	key := robots.Key("ops")
+	robots.ExpectWithin(t, time.Second, key, "Ticker同步超时告警")
+	later := func(by time.Duration) {
+		t.Helper()
+		_, err := raw.Exec("UPDATE alert_remediations SET requested_us = requested_us - ?, next_us = next_us - ?", by.Microseconds(), by.Microseconds())
+		require.NoError(t, err)
+	}
+	later(3 * time.Minute)
+	require.NoError(t, db.RegisterRunner(t.Context(), alerting.Runner{Owner: "runner", Host: alerting.Host{ID: "engine/host", Name: "host"}, Mode: alerting.Auto}))
+	tick()
+	robots.ExpectNoMore(t, key, 100*time.Millisecond) // a runner is at work: it sees to it
+	require.NoError(t, db.RetireRunner(t.Context(), "runner"))
+	tick()
+	robots.ExpectWithin(t, time.Second, key, "未重启", "没有主机认领", "没有 Trade Monitor 在任何主机上运行")
+	tick()
+	robots.ExpectNoMore(t, key, 100*time.Millisecond)
+	story, err := db.Story(t.Context(), 1)
+	require.NoError(t, err)
+	assert.Equal(t, alerting.Skipped, story.Remediations[0].Status)
 }
 
 func TestOtherEventsAreRefused(t *testing.T) {

@@ -25,6 +25,7 @@ type Spec struct {
 	Hostname      string
 	Network       string // empty: none
 	Links         []string
+	Binds         []string // folders of the machine: "/there:/here"
 	TTY           bool
 	LogDriver     string            // empty: the engine's default
 	LogOptions    map[string]string // as in `docker run --log-opt`
@@ -97,6 +98,7 @@ func (s Spec) config() map[string]any {
 		"HostConfig": map[string]any{
 			"NetworkMode":   network,
 			"Links":         s.Links,
+			"Binds":         s.Binds,
 			"RestartPolicy": map[string]any{"Name": s.RestartPolicy},
 			"LogConfig":     map[string]any{"Type": s.LogDriver, "Config": s.LogOptions},
 			"Memory":        s.Memory,

@@ -1,6 +1,7 @@
 package mysql_test
 
 import (
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -27,7 +28,20 @@ func everyCall(t testing.TB, s *store.Store) map[string]func() error {
 		"Recheck":     func() error { _, err := s.Recheck(t.Context()); return err },
 		"Ready":       func() error { return s.Ready(t.Context()) },
 		"Recount":     func() error { return s.Recount(t.Context()) },
+		"State":       func() error { _, err := s.RemediationState(t.Context()); return err },
+		"Dry runs":    func() error { _, err := s.DryRunLedger(t.Context()); return err },
+		"Rehearse":    func() error { _, err := s.Rehearse(t.Context(), 1, "li"); return err },
+		"Rearm":       func() error { _, err := s.Rearm(t.Context(), service, "li"); return err },
+		"Release": func() error {
+			if _, err := s.ReleaseBrake(t.Context(), "h", "li"); !errors.Is(err, alerting.ErrNotFound) {
+				return err
+			}
+			return nil
+		},
 		"Acknowledge": func() error { _, err := s.Acknowledge(t.Context(), 1, "li"); return err },
+		"Runners":     func() error { _, err := s.Runners(t.Context()); return err },
+		"Register":    func() error { return s.RegisterRunner(t.Context(), alerting.Runner{Owner: "me"}) },
+		"Expire":      func() error { _, err := s.ExpireRemediations(t.Context()); return err },
 		"Remediations": func() error {
 			_, _, err := s.ClaimRemediations(t.Context(), "me", alerting.Host{}, time.Minute)
 			return err

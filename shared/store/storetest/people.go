@@ -88,7 +88,7 @@ func testResolve(t *testing.T, e Engine) {
 	story := storyOf(t, s, 1)
 	require.Equal(t, story.Alert, after)
 	require.Equal(t, alerting.Over, story.Notifications[1].Kind)
-	require.Contains(t, story.Decisions[1].Note, "li")
+	require.Equal(t, alerting.Reason{Code: "by_person", Detail: "li"}, story.Decisions[1].Remedy)
 	again, err := s.Resolve(t.Context(), 1, "wang")
 	require.NoError(t, err)
 	require.Equal(t, after, again, "over is over")

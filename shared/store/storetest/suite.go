@@ -76,8 +76,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 	}{
 		{"events", events}, {"words", words}, {"idempotency", idempotency}, {"batches", batches}, {"totals", totals}, {"lists", lists},
 		{"delivery", deliveries}, {"storms", storms}, {"verdicts", verdicts}, {"reconciliation", reconciliation},
-		{"remediation", remediations}, {"intents", intents}, {"ledger", ledgers}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions}, {"silences", silences},
-		{"heartbeats", heartbeats}, {"judgements", judgements}, {"declarations", declarations}, {"watches", watchMemories},
+		{"remediation", remediations}, {"intents", intents}, {"ledger", ledgers}, {"rearms", rearms}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions}, {"silences", silences},
+		{"hosts", hosts}, {"heartbeats", heartbeats}, {"judgements", judgements}, {"declarations", declarations}, {"watches", watchMemories},
 	} {
 		t.Run(theme.name, func(t *testing.T) { theme.run(t, fresh) })
 	}
@@ -86,6 +86,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 			processes.run(t, fresh)
 			heartbeatProcesses.run(t, fresh)
 			intentProcesses.run(t, fresh)
+			hostProcesses.run(t, fresh)
 		}
 	})
 }

@@ -83,23 +83,28 @@ func serve(args []string, out io.Writer) int {
 	chatter := flags.Int("chatter", 0, "other lines a second, of 100 bytes, whether silent or not")
 	chatterLine := flags.String("chatter-line", "nothing to see here", "what the other lines begin with")
 	firstRun := flags.Bool("first-run-only", false, "tick in the first run of the container only: a restart does not help")
+	once := flags.Bool("once", false, "fall ill, end and take memory in the first run of the container only: a restart helps")
+	wellAfter := flags.Duration("well-after", 0, "be ill until then in each run: a slow start; 0: well at once")
 	eatAfter := flags.Duration("eat-after", 0, "take memory without end after this time; 0: never")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
 
 	s := &service{out: out, line: *line, long: longLine(*long, *longEnd)}
-	if err := s.feel(true); err != nil {
+	if err := s.feel(*wellAfter == 0); err != nil {
 		fmt.Fprintln(out, err)
 		return 1
 	}
-	if *firstRun {
-		s.silent = ranBefore()
+	before := (*firstRun || *once) && ranBefore()
+	s.silent = *firstRun && before
+	if *once && before {
+		*unhealthyAfter, *exitAfter, *eatAfter = 0, 0, 0
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)
 	ticker := time.NewTicker(*tick) // keeps to its schedule, however long a tick takes
 	silent, ill, end, hungry := after(*silentAfter), after(*unhealthyAfter), after(*exitAfter), after(*eatAfter)
+	well := after(*wellAfter)
 	if *chatter > 0 {
 		go chat(out, *chatter, *chatterLine)
 	}
@@ -112,6 +117,8 @@ func serve(args []string, out io.Writer) int {
 			s.silent = true
 		case <-ill:
 			_ = s.feel(false)
+		case <-well:
+			_ = s.feel(true)
 		case <-hungry:
 			eat()
 		case <-end:
