@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -34,13 +35,8 @@ func (s *Store) story(ctx context.Context, id int64) (alerting.Story, error) {
 	if story.Notifications, err = collect(ctx, s.reader, scanNotification, "SELECT "+notificationColumns+" FROM alert_notifications WHERE alert_id = ? ORDER BY id", id); err != nil {
 		return story, fmt.Errorf("read notifications of %d: %w", id, err)
 	}
-	if story.Messages, err = collect(ctx, s.reader, scanMessage, "SELECT "+messageColumns+
-		" FROM alert_messages WHERE alert_id = ? UNION SELECT "+messageColumns+" FROM alert_messages WHERE id IN (SELECT message_id FROM alert_notifications WHERE alert_id = ?) ORDER BY id", id, id); err != nil {
-		return story, fmt.Errorf("read messages of %d: %w", id, err)
-	}
-	for i := range story.Notifications {
-		n := &story.Notifications[i]
-		n.Folded = slices.ContainsFunc(story.Messages, func(m alerting.Message) bool { return m.ID == n.MessageID && m.Words > 1 })
+	if story.Messages, err = s.messagesOf(ctx, id, story.Notifications); err != nil {
+		return story, err
 	}
 	if err := s.explainWaits(ctx, story.Notifications); err != nil {
 		return story, err
@@ -56,6 +52,35 @@ func (s *Store) story(ctx context.Context, id int64) (alerting.Story, error) {
 		return story, fmt.Errorf("read decisions of %d: %w", id, err)
 	}
 	return story, nil
+}
+
+// messagesOf are the messages about one alert, and the digests that carried words
+// about it among others; those words are marked.
+func (s *Store) messagesOf(ctx context.Context, alert int64, words []alerting.Notification) ([]alerting.Message, error) {
+	messages, err := collect(ctx, s.reader, scanMessage, "SELECT "+messageColumns+" FROM alert_messages WHERE alert_id = ? ORDER BY id", alert)
+	if err != nil {
+		return nil, fmt.Errorf("read messages of %d: %w", alert, err)
+	}
+	var digests []int64
+	for _, n := range words {
+		known := slices.ContainsFunc(messages, func(m alerting.Message) bool { return m.ID == n.MessageID })
+		if n.MessageID != 0 && !known && !slices.Contains(digests, n.MessageID) {
+			digests = append(digests, n.MessageID)
+		}
+	}
+	if len(digests) == 0 {
+		return messages, nil
+	}
+	shared, err := collect(ctx, s.reader, scanMessage, "SELECT "+messageColumns+" FROM alert_messages WHERE id IN ("+list(len(digests))+")", anys(digests)...)
+	if err != nil {
+		return nil, fmt.Errorf("read digests of %d: %w", alert, err)
+	}
+	for i := range words {
+		words[i].Folded = slices.ContainsFunc(shared, func(m alerting.Message) bool { return m.ID == words[i].MessageID && m.Words > 1 })
+	}
+	messages = append(messages, shared...)
+	slices.SortFunc(messages, func(a, b alerting.Message) int { return cmp.Compare(a.ID, b.ID) })
+	return messages, nil
 }
 
 // explainWaits says of the words that wait what they wait for.

@@ -27,6 +27,7 @@ var storms = suite{
 	"the other groups are told that a robot is gone, once":      testRobotAlarm,
 	"a test that works ends the alarm about a robot":            testRobotMended,
 	"the only robot's end is on record":                         testOnlyRobotGone,
+	"a digest is kept as long as an alert that it told of":      testDigestKept,
 	"thousands of words are claimed and settled in few seconds": testThousands,
 }
 
@@ -352,6 +353,26 @@ func testOnlyRobotGone(t *testing.T, e Engine) {
 	assert.Equal(t, "WECHAT_WEBHOOK_URL", story.Alert.Service)
 	assert.Empty(t, story.Notifications)
 	assert.Equal(t, "no_group", story.Decisions[0].Word.Code)
+}
+
+func testDigestKept(t *testing.T, e Engine) {
+	s := e.open(t, bare)
+	flood(t, e, s, 12, alerting.Error)
+	require.Len(t, sendAll(t, s), 1)
+	for i := range 11 {
+		record(t, s, over(plainEvent(fmt.Sprint("ERROR-", i))))
+	}
+	e.exec(t, "UPDATE alert_notifications SET status = 'SUPPRESSED' WHERE status = 'PENDING'")
+	for _, open := range []int64{1, 0} {
+		e.pass(t, 48*time.Hour)
+		e.exec(t, "UPDATE alert_records SET updated_at = '2020-01-01 00:00:00', created_at = '2020-01-01 00:00:00'")
+		_, err := s.ForgetAlerts(t.Context(), 24*time.Hour)
+		require.NoError(t, err)
+		require.EqualValues(t, open, e.count(t, "SELECT COUNT(*) FROM alert_records"))
+		require.EqualValues(t, open, e.count(t, "SELECT COUNT(*) FROM alert_messages"))
+		requireDelivered(t, e)
+		e.exec(t, "UPDATE alert_records SET status = 'RESOLVED'")
+	}
 }
 
 // testThousands bounds what claiming and settling take, generously: a statement
