@@ -174,6 +174,7 @@ CREATE TABLE IF NOT EXISTS `alert_remediations` (
   `active_key` VARCHAR(128) GENERATED ALWAYS AS (CASE WHEN `status` IN ('REQUESTED','RUNNING','VERIFYING') THEN `container` ELSE NULL END) VIRTUAL,
   `rung` INT NOT NULL DEFAULT 0,
   `host` VARCHAR(200) DEFAULT NULL,
+  `proven_us` BIGINT DEFAULT NULL,
   PRIMARY KEY (`id`),
   UNIQUE KEY `uk_remediation_active` (`active_key`),
   KEY `ix_remediation_alert` (`alert_id`),

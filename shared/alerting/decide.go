@@ -193,7 +193,9 @@ func (c *Change) decideRemedy(s State, p *Policy, now time.Time) (why Reason, sk
 	rung := s.Ledger.rung(a, rule, c.Disproved)
 	action := rule.Step(rung)
 	why = p.Guard(Ask{Type: a.Type, Severity: a.Severity, Action: action, Rung: rung, Container: target, Ledger: s.Ledger, Silenced: s.Silences.Holding(a.Type, a.Service, a.Severity, now).Reason(), Now: now})
-	a.RecheckAt = why.recheck()
+	if why.Code != "mode_off" { // what another process has planned is not for this one to drop
+		a.RecheckAt = why.recheck()
+	}
 	if !why.IsZero() && a.Trail.remedyCode() == why.Code {
 		return why, false // said before: the trail counts it
 	}
@@ -312,6 +314,8 @@ func Recheck(s State, p *Policy, groups []Group, now time.Time) Change {
 	d, skipped := Decision{What: WhatRecheck}, false
 	switch rule := p.Rule(alert.Type); {
 	case rule.Action == NoAction: // it is about words
+	case p.Mode == Off: // so it is for us; the rest is for a process that acts
+		alert.RecheckAt = s.Alert.RecheckAt
 	case !s.symptomStays(rule, now):
 		d.Remedy = Reason{Code: "symptom_gone"}
 	default:

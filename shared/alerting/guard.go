@@ -211,7 +211,7 @@ func recoveredLate(_ *Policy, rule Rule, q *Ask) (Reason, bool) {
 		return Reason{}, false
 	}
 	c := q.Facts.Container
-	proof := Remediation{Action: Restart, Container: c.Name, ContainerID: c.ID, StartedAfter: c.StartedAt}
+	proof := Remediation{Action: Restart, Container: c.Name, ContainerID: c.ID, StartedAfter: c.StartedAt, ProvenFrom: c.StartedAt}
 	return Reason{}, proof.assess(c, rule.Verify, q.Facts.Now).Status == Succeeded
 }
 

@@ -26,6 +26,12 @@ func tried(ago time.Duration, why Reason) (l Ledger) {
 	return l
 }
 
+// ranAlready is a ledger of a start that was not needed, and of no use.
+func ranAlready(ago time.Duration) (l Ledger) {
+	l.Enter(&Remediation{ID: 1, AlertID: 7, Action: Start, Container: service, Status: Failed, Reason: Reason{Code: "not_stable"}, EndedAt: noon.Add(-ago)})
+	return l
+}
+
 func active(r Remediation) (l Ledger) {
 	r.Status = Requested
 	l.Enter(&r)
@@ -60,6 +66,7 @@ func TestBudgetAndCooldown(t *testing.T) {
 		"what was tried cools down too":          {tried(time.Minute, refused), g, "", "cooldown", 4 * time.Minute},
 		"what ends by itself, until it does":     {tried(time.Second, Reason{Code: "starting", Until: noon.Add(9 * time.Second)}), g, "", "starting", 9 * time.Second},
 		"what has ended by itself":               {tried(time.Minute, Reason{Code: "starting", Until: noon}), g, "", "", 0},
+		"what ran already and failed cools down": {ranAlready(time.Minute), g, "", "cooldown", 4 * time.Minute},
 		"two of three":                           {restarted(50*time.Minute, 20*time.Minute), g, "", "", 0},
 		"three of three":                         {restarted(50*time.Minute, 20*time.Minute, 10*time.Minute), g, "", "budget", 10 * time.Minute},
 		"three of three, and re-armed since":     {rearmed(restarted(50*time.Minute, 20*time.Minute, 10*time.Minute), time.Minute), g, "", "", 0},
@@ -197,8 +204,10 @@ func TestAFailureClimbsWithoutAnotherEvent(t *testing.T) {
 		assert.Equal(t, want, change.Alert.RecheckAt, name)
 	}
 	p := testPolicy()
+	change := Settle(State{Alert: opened(p, time.Minute)}, Remediation{Action: Start, Status: Failed, EndedAt: noon}, p, nil, noon)
+	assert.Equal(t, noon.Add(5*time.Minute), change.Alert.RecheckAt, "nothing was ordered: not at once, and again, and again")
 	old := restarted(6 * time.Minute)
-	change := Recheck(State{Alert: opened(p, time.Hour), Ledger: old}, p, nil, noon)
+	change = Recheck(State{Alert: opened(p, time.Hour), Ledger: old}, p, nil, noon)
 	assert.Equal(t, "requested", change.Decision.Remedy.Code, "that it failed is reason enough")
 	change = Recheck(State{Alert: opened(p, time.Hour), Symptom: SymptomStays}, p, nil, noon)
 	assert.Equal(t, "requested", change.Decision.Remedy.Code, "and so is a watch")

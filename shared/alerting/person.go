@@ -116,6 +116,9 @@ func (p *Policy) next(a *Alert, r *Remediation, now time.Time) time.Time {
 	case r.Status == Skipped:
 		return r.Reason.recheck()
 	case r.Status == Failed && rule.Step(r.Rung+1) != NoAction:
+		if r.OrderedAt.IsZero() {
+			return now.Add(rule.Guard.Cooldown) // it ran already, and failed all the same
+		}
 		return later(now, r.OrderedAt.Add(rule.Guard.Cooldown))
 	}
 	return time.Time{}

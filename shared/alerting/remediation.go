@@ -48,7 +48,8 @@ type Remediation struct {
 	StartedAfter  time.Time
 	EngineMark    string // what the engine's memory held then
 	CallLimit     time.Time
-	Checks        int // looks at an intent that seems not carried out
+	ProvenFrom    time.Time // when it was first seen to be as it should: the proof is timed by the store's clock, which no engine's can disturb
+	Checks        int       // looks at an intent that seems not carried out
 
 	Evidence *Evidence // how the container was before; nil: not asked for, or none was taken
 }

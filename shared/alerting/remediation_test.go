@@ -45,7 +45,7 @@ func TestReconcile(t *testing.T) {
 }
 
 func TestAssess(t *testing.T) {
-	r := Remediation{Container: service, ContainerID: "c1", StartedAfter: noon}
+	r := Remediation{Container: service, ContainerID: "c1", StartedAfter: noon, ProvenFrom: noon}
 	v := Verify{Stable: 30 * time.Second, Healthy: 3 * time.Minute}
 	for name, c := range map[string]struct {
 		change func(*Container)
@@ -79,9 +79,21 @@ func TestAssess(t *testing.T) {
 	assert.Equal(t, Failed, r.Assess(nil, v, NoSymptom, 5*time.Minute, noon).Status)
 }
 
+// The engine's clock may be wrong, and may be set during a restart: the proof
+// takes as long as it takes by the store's.
+func TestTheProofIsTimedByOneClock(t *testing.T) {
+	v := Verify{Stable: 30 * time.Second, Healthy: 3 * time.Minute}
+	for _, engine := range []time.Duration{-10 * time.Minute, 0, 10 * time.Minute} {
+		r := Remediation{Container: service, ContainerID: "c1", StartedAfter: noon.Add(engine), ProvenFrom: noon}
+		c := &Container{ID: "c1", Running: true, StartedAt: noon.Add(engine), Health: NoHealth}
+		assert.Equal(t, StepWait, r.Assess(c, v, NoSymptom, time.Minute, noon.Add(29*time.Second)).Do, engine)
+		assert.Equal(t, Succeeded, r.Assess(c, v, NoSymptom, time.Minute, noon.Add(30*time.Second)).Status, engine)
+	}
+}
+
 // Promise 6: recovered means that the original symptom is gone.
 func TestARestartThatLeavesTheSymptomDidNotHelp(t *testing.T) {
-	r := Remediation{Container: service, ContainerID: "c1", StartedAfter: noon}
+	r := Remediation{Container: service, ContainerID: "c1", StartedAfter: noon, ProvenFrom: noon}
 	v := Verify{Stable: 30 * time.Second, Healthy: 3 * time.Minute}
 	up := &Container{ID: "c1", Running: true, StartedAt: noon, Health: NoHealth}
 	well, gone := *up, *up

@@ -125,12 +125,12 @@ func (all Silences) last(wanted func(*Silence) bool) *Silence {
 	return last
 }
 
-// keptBack stands in Words.Text for news that a silence kept back: whatever the
+// KeptBack stands in Words.Text for news that a silence kept back: whatever the
 // next words are, they have not been said. (A real fingerprint is hexadecimal.)
-const keptBack = "silenced"
+const KeptBack = "silenced"
 
 // kept tells whether a silence kept news back that nobody was told since.
-func (w Words) kept() bool { return w.Text == keptBack }
+func (w Words) kept() bool { return w.Text == KeptBack }
 
 // tell owes a word to the audience, unless a silence keeps it back.
 func (c *Change) tell(audience []Group, kind Kind, now time.Time) Reason {
@@ -150,7 +150,7 @@ func (a *Alert) keepBack(kind Kind, until time.Time) {
 	if known || !a.Active() {
 		return
 	}
-	a.Words.Text = keptBack
+	a.Words.Text = KeptBack
 	a.RecheckAt = sooner(a.RecheckAt, until)
 }
 

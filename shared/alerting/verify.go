@@ -27,7 +27,7 @@ func (r Remediation) Assess(c *Container, v Verify, symptom Symptom, patience ti
 	if symptom != SymptomStays || step.Do != StepEnd || step.Status != Succeeded {
 		return step
 	}
-	if until := r.StartedAfter.Add(patience); now.Before(until) {
+	if until := r.ProvenFrom.Add(patience); now.Before(until) {
 		return Step{Do: StepWait, Next: earlier(now.Add(time.Second), until)}
 	}
 	return end(Failed, Reason{Code: "symptom_stays", Detail: English.Duration(patience)})
@@ -62,23 +62,23 @@ func (r Remediation) assess(c *Container, v Verify, now time.Time) Step {
 	if !c.Running || c.Restarting {
 		return end(Failed, Reason{Code: "not_stable", Detail: fmt.Sprintf("exit %d", c.ExitCode)})
 	}
-	since := now.Sub(c.StartedAt)
+	since := now.Sub(r.ProvenFrom)
 	switch c.Health {
 	case Healthy:
 		if since < v.Steady {
-			return Step{Do: StepWait, Next: earlier(now.Add(time.Second), c.StartedAt.Add(v.Steady))}
+			return Step{Do: StepWait, Next: earlier(now.Add(time.Second), r.ProvenFrom.Add(v.Steady))}
 		}
 		return end(Succeeded, Reason{Code: "healthy", Detail: English.Duration(since)})
 	case Starting:
 		if since < v.Healthy {
-			return Step{Do: StepWait, Next: earlier(now.Add(time.Second), c.StartedAt.Add(v.Healthy))}
+			return Step{Do: StepWait, Next: earlier(now.Add(time.Second), r.ProvenFrom.Add(v.Healthy))}
 		}
 		return end(Failed, Reason{Code: "unhealthy", Detail: "starting"})
 	case Unhealthy:
 		return end(Failed, Reason{Code: "unhealthy", Detail: "unhealthy"})
 	}
 	if since < v.Stable {
-		return Step{Do: StepWait, Next: earlier(now.Add(time.Second), c.StartedAt.Add(v.Stable))}
+		return Step{Do: StepWait, Next: earlier(now.Add(time.Second), r.ProvenFrom.Add(v.Stable))}
 	}
 	return end(Succeeded, Reason{Code: "stable", Detail: English.Duration(v.Stable)})
 }
@@ -94,7 +94,7 @@ func (r Remediation) assessStop(c *Container, v Verify, now time.Time) Step {
 	case c.Running || !c.StartedAt.Equal(r.StartedBefore):
 		return end(Failed, Reason{Code: "runs_again", Detail: r.Container})
 	}
-	if until := c.FinishedAt.Add(v.Stable); now.Before(until) {
+	if until := r.ProvenFrom.Add(v.Stable); now.Before(until) {
 		return Step{Do: StepWait, Next: earlier(now.Add(time.Second), until)}
 	}
 	return end(Succeeded, Reason{Code: "stopped", Detail: r.Container})

@@ -75,9 +75,12 @@ func (s *step) verify(ctx context.Context) error {
 		}
 		return s.awaitEngine(ctx, err, from.Add(max(rule.Healthy, rule.Steady)+outlast), alerting.UnknownOutcome)
 	}
-	next := s.r.Assess(c, rule, s.symptom, patience, s.loop.o.Now()) // StartedAt is of the engine's host, which is ours
+	if s.r.ProvenFrom.IsZero() {
+		s.r.ProvenFrom = s.now() // an older version began it, and did not note when
+	}
+	next := s.r.Assess(c, rule, s.symptom, patience, s.now())
 	if next.Do == alerting.StepWait {
-		s.r.NextAt = next.Next.Add(s.skew)
+		s.r.NextAt = next.Next
 		return s.save(ctx)
 	}
 	if next.Yields() {

@@ -204,7 +204,8 @@ func (s *step) watchOutcome(ctx context.Context, c *alerting.Container) error {
 
 func (s *step) toVerifying(c *alerting.Container) {
 	s.r.Status, s.r.Reason = alerting.Verifying, alerting.Reason{Code: s.ofAction("restarted", "started", "was_stopped"), Detail: s.r.Container}
-	s.r.StartedAfter, s.r.NextAt = c.StartedAt, s.now().Add(time.Second)
+	now := s.now()
+	s.r.StartedAfter, s.r.ProvenFrom, s.r.NextAt = c.StartedAt, now, now.Add(time.Second)
 }
 
 func (s *step) end(ctx context.Context, status alerting.RemediationStatus, why alerting.Reason) error {

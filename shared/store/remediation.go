@@ -139,8 +139,9 @@ func (s *Store) Recheck(ctx context.Context) (next time.Time, err error) {
 	if err != nil {
 		return time.Time{}, err
 	}
+	from := s.rechecks()
 	due, err := collect(ctx, s.reader, func(row scanner) (id int64, err error) { return id, row.Scan(&id) },
-		"SELECT alert_id FROM alert_rechecks WHERE at_us <= ? ORDER BY at_us LIMIT 100", now.UnixMicro())
+		"SELECT alert_id "+from+"at_us <= ? ORDER BY at_us LIMIT 100", now.UnixMicro())
 	if err != nil {
 		return time.Time{}, s.dialect.wrap(fmt.Errorf("read re-checks: %w", err))
 	}
@@ -150,10 +151,21 @@ func (s *Store) Recheck(ctx context.Context) (next time.Time, err error) {
 		}
 	}
 	var us sql.NullInt64
-	if err := s.reader.QueryRowContext(ctx, "SELECT MIN(at_us) FROM alert_rechecks").Scan(&us); err != nil {
+	if err := s.reader.QueryRowContext(ctx, "SELECT MIN(at_us) "+from+"at_us IS NOT NULL").Scan(&us); err != nil {
 		return time.Time{}, s.dialect.wrap(fmt.Errorf("read the next re-check: %w", err))
 	}
 	return earliest(brake, instant(us)), nil
+}
+
+// rechecks are those that are for this process. One that does not act, such as
+// the functions of the cloud, tells what a silence kept back, and leaves the rest
+// to those that do: its refusal would be the last word.
+func (s *Store) rechecks() string {
+	policy := s.policy()
+	if policy.Mode == alerting.Off {
+		return "FROM alert_rechecks JOIN alert_records ON id = alert_id WHERE word_text = '" + alerting.KeptBack + "' AND "
+	}
+	return "FROM alert_rechecks WHERE "
 }
 
 func (s *Store) recheckOne(ctx context.Context, id int64) error {

@@ -11,7 +11,7 @@ import (
 )
 
 const remediationInsertColumns = "alert_id, fingerprint, action, container, status, reason_code, reason_detail, reason_until, requested_by, " +
-	"requested_us, ordered_us, ended_us, next_us, container_id, started_before, started_after, engine_mark, call_limit_us, checks, rung, host"
+	"requested_us, ordered_us, ended_us, next_us, container_id, started_before, started_after, engine_mark, call_limit_us, checks, rung, host, proven_us"
 
 const remediationColumns = "id, " + remediationInsertColumns
 
@@ -23,7 +23,7 @@ func remediationRow(r *alerting.Remediation) []any {
 	return []any{
 		r.AlertID, text(r.Fingerprint), string(r.Action), r.Container, string(r.Status), code, detail, until, text(clipTo(r.RequestedBy, 100)),
 		micros(r.RequestedAt), micros(r.OrderedAt), micros(r.EndedAt), micros(r.NextAt), text(r.ContainerID),
-		nanos(r.StartedBefore), nanos(r.StartedAfter), text(r.EngineMark), micros(r.CallLimit), r.Checks, r.Rung, text(r.Host),
+		nanos(r.StartedBefore), nanos(r.StartedAfter), text(r.EngineMark), micros(r.CallLimit), r.Checks, r.Rung, text(r.Host), micros(r.ProvenFrom),
 	}
 }
 
@@ -32,14 +32,14 @@ func scanRemediation(row scanner) (alerting.Remediation, error) {
 	var action, status string
 	var reason reasonScan
 	var fingerprint, by, containerID, mark sql.NullString
-	var requested, ordered, ended, next, limit sql.NullInt64
+	var requested, ordered, ended, next, limit, proven sql.NullInt64
 	var before, after, host sql.NullString
 	err := row.Scan(&r.ID, &r.AlertID, &fingerprint, &action, &r.Container, &status, &reason.code, &reason.detail, &reason.until, &by,
-		&requested, &ordered, &ended, &next, &containerID, &before, &after, &mark, &limit, &r.Checks, &r.Rung, &host)
+		&requested, &ordered, &ended, &next, &containerID, &before, &after, &mark, &limit, &r.Checks, &r.Rung, &host, &proven)
 	r.Fingerprint, r.Action, r.Status = fingerprint.String, alerting.Action(action), alerting.RemediationStatus(status)
 	r.Reason, r.RequestedBy, r.ContainerID, r.EngineMark, r.Host = reason.value(), by.String, containerID.String, mark.String, host.String
 	r.RequestedAt, r.OrderedAt, r.EndedAt, r.NextAt, r.CallLimit = instant(requested), instant(ordered), instant(ended), instant(next), instant(limit)
-	r.StartedBefore, r.StartedAfter = fromNanos(before), fromNanos(after)
+	r.StartedBefore, r.StartedAfter, r.ProvenFrom = fromNanos(before), fromNanos(after), instant(proven)
 	return r, err
 }
 

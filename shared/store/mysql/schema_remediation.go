@@ -4,6 +4,7 @@ package mysql
 var remediationColumns = []column{
 	{"rung", "INT NOT NULL DEFAULT 0"},
 	{"host", "VARCHAR(200) DEFAULT NULL"},
+	{"proven_us", micro},
 }
 
 var orderedIndex = index{"alert_remediations", "ix_remediation_ordered", "INDEX `ix_remediation_ordered` ON `alert_remediations` (`ordered_us`)"}

@@ -38,7 +38,7 @@ var olderThan = map[int]string{
 	4: "ALTER TABLE alert_messages DROP COLUMN kind, DROP COLUMN words; ALTER TABLE alert_robots DROP COLUMN storm_us, DROP COLUMN storm_group; " +
 		"DELETE FROM alert_schema_version WHERE version_id = 4; ",
 	3: "DROP TABLE alert_evidence, alert_runners, alert_brakes, alert_rearms, alert_silences; " +
-		"ALTER TABLE alert_remediations DROP INDEX ix_remediation_ordered, DROP COLUMN rung, DROP COLUMN host; DELETE FROM alert_schema_version WHERE version_id = 3; ",
+		"ALTER TABLE alert_remediations DROP INDEX ix_remediation_ordered, DROP COLUMN rung, DROP COLUMN host, DROP COLUMN proven_us; DELETE FROM alert_schema_version WHERE version_id = 3; ",
 	2: "DROP TABLE alert_heartbeats, alert_watches, alert_liveness; DELETE FROM alert_schema_version WHERE version_id = 2; ",
 }
 

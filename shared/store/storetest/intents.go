@@ -26,6 +26,7 @@ var intents = suite{
 	"the third container within a minute engages the brake":         testBrake,
 	"people's orders neither fill the brake nor are held by it":     testBrakeAndPeople,
 	"what ends by itself is decided again":                          testHeldAgain,
+	"who does not act leaves to others what is decided again":       testRecheckElsewhere,
 }
 
 // intentProcesses are those that need several processes on one database.
@@ -227,6 +228,25 @@ func testHeldAgain(t *testing.T, e Engine) {
 	_, err = s.Recheck(t.Context())
 	require.NoError(t, err)
 	require.True(t, intend(t, s).IsZero())
+}
+
+// The functions of the cloud re-check what silences kept back, and their mode is
+// off: their refusal must not be the last word about a restart.
+func testRecheckElsewhere(t *testing.T, e Engine) {
+	mode := alerting.Auto
+	s := e.open(t, func(p *alerting.Policy) { p.Mode = mode })
+	restarted(t, s, alerting.Failed)
+	mode = alerting.Off
+	require.Equal(t, "mode_off", record(t, s, Event(container)).NotRemedied.Code)
+	require.EqualValues(t, 1, e.count(t, "SELECT COUNT(*) FROM alert_rechecks"), "an event does not drop it either")
+	e.pass(t, 6*time.Minute)
+	next, err := s.Recheck(t.Context())
+	require.NoError(t, err)
+	require.True(t, next.IsZero(), "it has nothing to wait for")
+	mode = alerting.Auto
+	_, err = s.Recheck(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 1, active(t, e))
 }
 
 func testBrakeOfTwo(t *testing.T, e Engine) {

@@ -146,7 +146,7 @@ var clockColumns = map[string][]string{
 	"alert_notifications": {"next_us", "created_us", "settled_us"},
 	"alert_messages":      {"sent_us", "answered_us", "slot_until"},
 	"alert_robots":        {"lease_us", "paused_us", "storm_us"},
-	"alert_remediations":  {"requested_us", "ordered_us", "ended_us", "next_us", "lease_us", "call_limit_us", "reason_until"},
+	"alert_remediations":  {"requested_us", "ordered_us", "ended_us", "next_us", "lease_us", "call_limit_us", "reason_until", "proven_us"},
 	"alert_decisions":     {"at_us", "last_us"},
 	"alert_rechecks":      {"at_us"},
 	"alert_idempotency":   {"expires_us"},

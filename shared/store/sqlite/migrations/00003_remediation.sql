@@ -4,6 +4,7 @@
 -- +goose Up
 ALTER TABLE alert_remediations ADD COLUMN rung INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE alert_remediations ADD COLUMN host TEXT;
+ALTER TABLE alert_remediations ADD COLUMN proven_us INTEGER;
 CREATE INDEX ix_remediation_ordered ON alert_remediations (ordered_us) WHERE ordered_us IS NOT NULL;
 
 CREATE TABLE alert_evidence (remediation_id INTEGER PRIMARY KEY, alert_id INTEGER NOT NULL, evidence TEXT NOT NULL);
