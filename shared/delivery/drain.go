@@ -41,8 +41,14 @@ func (l *Loop) empty(ctx context.Context, t target, d *drained) {
 		}
 		asked := l.o.Now()
 		claim, next, err := l.claim(ctx, t)
-		if d.next, d.err = next, err; claim == nil || err != nil {
+		if d.next, d.err = next, err; err != nil {
 			return
+		}
+		if claim == nil {
+			if wait := next.Sub(l.o.Now()); l.o.Patience == 0 || next.IsZero() || wait > l.o.Patience || !pause(ctx, max(wait, gap)) {
+				return
+			}
+			continue
 		}
 		if d.err = l.deliver(ctx, t, claim, asked, d); d.err != nil {
 			return

@@ -68,8 +68,11 @@ type Options struct {
 	Render   alerting.Renderer      // writes the messages; required
 	Log      *slog.Logger           // nil: nothing is logged
 	Poll     time.Duration          // how often to look for what other processes left; 0: never
-	Jitter   func() float64         // in [0,1); nil: random
-	Now      func() time.Time       // nil: time.Now
+	// Patience is how long a drain waits for what is due soon, such as a digest
+	// that is being collected, where nobody comes back at once; 0: not at all.
+	Patience time.Duration
+	Jitter   func() float64   // in [0,1); nil: random
+	Now      func() time.Time // nil: time.Now
 }
 
 // Loop is the delivery loop of one process.

@@ -241,6 +241,29 @@ func TestAStormGoesIntoFewMessagesAndItsEndIsTold(t *testing.T) {
 	})
 }
 
+// On a schedule nobody comes back for a minute: a pass waits for its digests.
+func TestAPassWithPatienceSendsItsDigests(t *testing.T) {
+	inWorld(t, 0, func(w *world) {
+		key := w.group(1, "ops")
+		patient := delivery.New(w.store, w.sender(), delivery.Options{Owner: "me", Render: pen{}, Patience: 16 * time.Second})
+		w.store.owe(1, 50)
+		w.robots.Fail(key, wecomtest.ErrCode(40058))
+		result, err := patient.RunOnce(w.Context())
+		require.NoError(w, err)
+		assert.Equal(w, 1, result.Sent)
+		assert.Equal(w, 50, w.store.count(alerting.Sent))
+		assert.WithinDuration(w, time.Now().Add(alerting.StormQuiet), result.Next, time.Second, "the end of the storm is not waited for")
+
+		w.store.owe(1, 50)
+		ctx, cancel := context.WithTimeout(w.Context(), time.Second)
+		defer cancel()
+		begun := time.Now()
+		_, err = patient.RunOnce(ctx)
+		require.NoError(w, err)
+		assert.Equal(w, time.Second, time.Since(begun), "nor longer than there is time")
+	})
+}
+
 func TestTheEndOfAStormIsToldByWhoComesAfterARestart(t *testing.T) {
 	inWorld(t, 0, func(w *world) {
 		key := w.group(1, "ops")
