@@ -28,6 +28,9 @@ const (
 	criticalSingles = 8 // CRITICAL words that go singly
 	otherSingles    = 8 // other words that go singly
 	keptForDigests  = RobotBudget - criticalSingles - otherSingles
+	// borrowed is how many other words may use slots of CRITICAL ones, while there
+	// is no overload: half of them.
+	borrowed = 4
 )
 
 // How digests are paced.
@@ -87,12 +90,12 @@ type Turn struct {
 
 // Next decides what a robot is sent next: CRITICAL words first, singly while
 // their part of the budget lasts, then in digests of their own; then the others,
-// singly when the budget has room for all that wait, else in a digest. What
+// singly when their part has room for all that wait, else in a digest. What
 // waits is never dropped.
 func (l Load) Next(now time.Time) Turn {
 	u := l.used(now)
 	switch {
-	case l.Critical.Words > 0 && u.critical < criticalSingles && u.free > max(0, keptForDigests-u.digests):
+	case l.Critical.Words > 0 && u.mayGoSingly():
 		return Turn{Kind: SingleCritical}
 	case l.Critical.Words > 0 && !l.turnOfOthers(u, now):
 		return u.digest(DigestCritical, l.Critical.Since.Add(gather), now).before(l.othersTurnAt(u), now)
@@ -100,6 +103,8 @@ func (l Load) Next(now time.Time) Turn {
 		return l.over(u, now)
 	case l.Other.Words <= min(otherSingles-u.other, u.room()-keptForDigests):
 		return Turn{Kind: Single}
+	case l.Other.Words == 1 && u.digests == 0 && u.other >= otherSingles && u.extra() < borrowed && u.mayGoSingly():
+		return Turn{Kind: Single} // busy, but no overload
 	}
 	return u.digest(DigestOther, l.Other.Since.Add(gather), now)
 }
@@ -167,8 +172,17 @@ func (u *usage) count(s Slot) {
 	}
 }
 
+// extra is how many slots of CRITICAL words others use.
+func (u usage) extra() int { return max(0, u.other-otherSingles) }
+
+// mayGoSingly tells whether a slot is left of those for CRITICAL words. (Without
+// tests that people ask for, which may take any, the second half always holds.)
+func (u usage) mayGoSingly() bool {
+	return u.critical+u.extra() < criticalSingles && u.free > max(0, keptForDigests-u.digests)
+}
+
 // room is what is left besides the slots that are for CRITICAL words.
-func (u usage) room() int { return u.free - max(0, criticalSingles-u.critical) }
+func (u usage) room() int { return u.free - max(0, criticalSingles-u.critical-u.extra()) }
 
 // digest sends a message of a kind that is paced, or says when.
 func (u usage) digest(kind MessageKind, at, now time.Time) Turn {
