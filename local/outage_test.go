@@ -100,7 +100,7 @@ func TestARefusedMessageIsKeptAndExplained(t *testing.T) {
 		{"bad key", wecomtest.ErrCode(93000), "PENDING", 93000.0, "robot_robot_gone"},
 		{"disabled", wecomtest.ErrCode(93004), "PENDING", 93004.0, "robot_robot_gone"},
 		{"not in the group", wecomtest.ErrCode(93008), "PENDING", 93008.0, "robot_robot_gone"},
-		{"too long", wecomtest.ErrCode(40058), "DEAD", 40058.0, "bad_words"},
+		{"too long", wecomtest.ErrCode(40058), "SENT", 40058.0, ""}, // it is cut once
 		{"bad JSON", wecomtest.ErrCode(40008), "DEAD", 40008.0, "bad_words"},
 		{"empty", wecomtest.ErrCode(44004), "DEAD", 44004.0, "bad_words"},
 		{"a page", wecomtest.HTTPStatus(502), "SENT", nil, ""},

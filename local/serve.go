@@ -144,7 +144,7 @@ func (s *service) delivery(policy *admitted, client *wecom.Client) *delivery.Loo
 	return delivery.New(s.db, client, delivery.Options{
 		Owner: s.owner, Log: s.log, Poll: s.db.poll,
 		Fallback: func() alerting.Secret { return policy.policy().Fallback },
-		Render:   func(b alerting.Brief) string { return wecom.Render(b, render, time.Now()) },
+		Render:   render,
 	})
 }
 

@@ -123,6 +123,8 @@ CREATE TABLE IF NOT EXISTS `alert_messages` (
   `sent_us` BIGINT NOT NULL,
   `answered_us` BIGINT DEFAULT NULL,
   `slot_until` BIGINT NOT NULL,
+  `kind` VARCHAR(20) DEFAULT NULL,
+  `words` INT NOT NULL DEFAULT 1,
   PRIMARY KEY (`id`),
   KEY `ix_message_robot` (`robot`, `slot_until`),
   KEY `ix_message_status` (`robot`, `status`),
@@ -140,6 +142,8 @@ CREATE TABLE IF NOT EXISTS `alert_robots` (
   `reason_until` BIGINT DEFAULT NULL,
   `failures` INT NOT NULL DEFAULT 0,
   `broken` TINYINT(1) NOT NULL DEFAULT 0,
+  `storm_us` BIGINT DEFAULT NULL,
+  `storm_group` BIGINT DEFAULT NULL,
   PRIMARY KEY (`robot`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
@@ -394,3 +398,12 @@ WHERE NOT EXISTS (SELECT 1 FROM `alert_schema_version` AS `v` WHERE `v`.`version
   AND EXISTS (SELECT 1 FROM `alert_schema_version` AS `w` WHERE `w`.`version_id` = 2 AND `w`.`is_applied` = 1)
   AND EXISTS (SELECT 1 FROM `information_schema`.`statistics` AS `s`
               WHERE `s`.`table_schema` = DATABASE() AND `s`.`table_name` = 'alert_remediations' AND `s`.`index_name` = 'ix_remediation_ordered');
+
+-- 版本 4 仅在版本 3 已登记且 alert_robots 已是新结构时才登记
+-- (version 4 only where version 3 is entered and alert_robots has its new shape)
+INSERT INTO `alert_schema_version` (`version_id`, `is_applied`)
+SELECT 4, 1 FROM DUAL
+WHERE NOT EXISTS (SELECT 1 FROM `alert_schema_version` AS `v` WHERE `v`.`version_id` = 4)
+  AND EXISTS (SELECT 1 FROM `alert_schema_version` AS `w` WHERE `w`.`version_id` = 3 AND `w`.`is_applied` = 1)
+  AND EXISTS (SELECT 1 FROM `information_schema`.`columns` AS `s`
+              WHERE `s`.`table_schema` = DATABASE() AND `s`.`table_name` = 'alert_robots' AND `s`.`column_name` = 'storm_group');

@@ -153,8 +153,13 @@ func inHand(_ *Policy, _ Rule, q *Ask) (Reason, bool) {
 	}
 	until := q.Facts.KilledAt.Add(q.Facts.Container.StopTimeout + handsOff)
 	left := until.Sub(q.Facts.Now)
-	return Reason{Detail: q.Container, Until: q.Now.Add(left)}, left > 0
+	return Reason{Detail: q.Container, Until: q.Now.Add(left)}, left > 0 && !q.toCome(q.Facts.KilledAt)
 }
+
+// toCome tells whether a time of the engine's is still to come by its own clock,
+// which was set back since: it says nothing of how long ago that was, and must not
+// hold anything until then.
+func (q *Ask) toCome(at time.Time) bool { return at.After(q.Facts.Now.Add(factsAge)) }
 
 // stoppedByPerson: who stopped it knows why.
 func stoppedByPerson(_ *Policy, _ Rule, q *Ask) (Reason, bool) {
@@ -211,7 +216,7 @@ func starting(_ *Policy, rule Rule, q *Ask) (Reason, bool) {
 		grace = rule.Guard.StartGrace
 	}
 	left := grace - q.Facts.Now.Sub(c.StartedAt)
-	return Reason{Detail: q.Container, Until: q.Now.Add(left)}, left > 0
+	return Reason{Detail: q.Container, Until: q.Now.Add(left)}, left > 0 && !q.toCome(c.StartedAt)
 }
 
 // recoveredLate: what was told is of an earlier run, no watch complains, and the

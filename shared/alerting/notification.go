@@ -45,6 +45,11 @@ type Notification struct {
 	CreatedAt     time.Time
 	SettledAt     time.Time
 	MessageID     int64 // the message that carried or carries it
+
+	// For people; not stored.
+	Folded bool      // the message is a digest of several words
+	Waits  Reason    // why it is not sent now, and until when
+	AsOf   time.Time // the now of Waits
 }
 
 // MessageStatus is where one request to a robot stands:
@@ -65,6 +70,8 @@ const (
 // Message is what a robot was really sent.
 type Message struct {
 	ID         int64
+	Kind       MessageKind
+	Words      int    // how many notifications it was to carry
 	Robot      string // RobotID: never the key itself
 	GroupID    int64
 	Status     MessageStatus
@@ -84,24 +91,14 @@ const (
 	SlotLife    = 61 * time.Second
 )
 
-// NextSlot tells when a robot may be sent its next message, given until when
-// each used slot counts. Zero means now.
-func NextSlot(slots []time.Time, now time.Time) time.Time {
-	var used int
-	var first time.Time
-	for _, until := range slots {
-		if !until.After(now) {
-			continue
-		}
-		used++
-		if first.IsZero() || until.Before(first) {
-			first = until
-		}
-	}
-	if used < RobotBudget {
+// NextSlot tells when a robot may be sent its next message, whatever it is. Zero
+// means now.
+func NextSlot(slots []Slot, now time.Time) time.Time {
+	u := Load{Slots: slots}.used(now)
+	if u.free > 0 {
 		return time.Time{}
 	}
-	return first
+	return u.first
 }
 
 // Verdict is what one attempt to send came to, as the robot client reports it.
@@ -128,7 +125,8 @@ const (
 	ClassBusy      VerdictClass = "busy"       // -1, 45033, 5xx, cut, slow: try again soon
 	ClassRateLimit VerdictClass = "rate_limit" // 45009: this robot pauses ≥ 60 s
 	ClassRobotGone VerdictClass = "robot_gone" // 93000, 93004, 93008: the robot is broken
-	ClassBadWords  VerdictClass = "bad_words"  // 40058, 45002, 40008, 44004: this message will never be taken
+	ClassTooLong   VerdictClass = "too_long"   // 40058, 45002: it is cut once more
+	ClassBadWords  VerdictClass = "bad_words"  // 40008, 44004: this message will never be taken
 )
 
 // Robot is what is known of one WeCom robot.
@@ -144,7 +142,7 @@ type Robot struct {
 // failure. jitter is in [0,1).
 func (r Robot) AfterVerdict(v Verdict, now time.Time, jitter float64) Robot {
 	switch v.Class {
-	case ClassOK, ClassBadWords:
+	case ClassOK, ClassTooLong, ClassBadWords:
 		r.Failures, r.PausedUntil, r.PauseReason, r.Broken = 0, time.Time{}, Reason{}, false
 		return r
 	}
@@ -194,7 +192,11 @@ func (n Notification) AfterVerdict(v Verdict, now time.Time) Notification {
 	switch v.Class {
 	case ClassOK:
 		n.Status, n.SettledAt, n.Reason = Sent, now, Reason{}
-	case ClassBadWords:
+	case ClassTooLong, ClassBadWords:
+		if v.Class == ClassTooLong && n.Reason.Form() == FullDigest {
+			n.Reason = Reason{Code: tooLong, Detail: v.Error}
+			return n
+		}
 		n.Status, n.SettledAt = Dead, now
 		n.Reason = Reason{Code: "bad_words", Detail: v.Error}
 	default:

@@ -11,14 +11,14 @@ import (
 )
 
 func TestNextSlot(t *testing.T) {
-	var slots []time.Time
+	var slots []Slot
 	for i := range RobotBudget - 1 {
-		slots = append(slots, noon.Add(time.Duration(i+1)*time.Second))
+		slots = append(slots, Slot{Until: noon.Add(time.Duration(i+1) * time.Second)})
 	}
 	assert.True(t, NextSlot(slots, noon).IsZero(), "19 are used")
-	slots = append(slots, noon)
+	slots = append(slots, Slot{Until: noon})
 	assert.True(t, NextSlot(slots, noon).IsZero(), "the 20th is free by now")
-	slots = append(slots, noon.Add(time.Hour))
+	slots = append(slots, Slot{Until: noon.Add(time.Hour)})
 	assert.Equal(t, noon.Add(time.Second), NextSlot(slots, noon), "when the first is")
 }
 
@@ -28,7 +28,8 @@ func TestNextSlot(t *testing.T) {
 func TestNoWindowSeesA21st(t *testing.T) {
 	for seed := range uint64(50) {
 		random := rand.New(rand.NewPCG(seed, 2))
-		var slots, arrivals []time.Time
+		var slots []Slot
+		var arrivals []time.Time
 		for now := noon; now.Before(noon.Add(10 * time.Minute)); {
 			if at := NextSlot(slots, now); at.After(now) {
 				now = at
@@ -36,7 +37,7 @@ func TestNoWindowSeesA21st(t *testing.T) {
 			}
 			answer := now.Add(time.Duration(random.IntN(1+int(seed)*200)) * time.Millisecond)
 			arrivals = append(arrivals, now.Add(time.Duration(random.Float64()*float64(answer.Sub(now)))))
-			slots = append(slots, answer.Add(SlotLife))
+			slots = append(slots, Slot{Until: answer.Add(SlotLife)})
 			now = answer.Add(time.Duration(random.IntN(300)) * time.Millisecond)
 		}
 		slices.SortFunc(arrivals, time.Time.Compare)

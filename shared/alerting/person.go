@@ -1,6 +1,7 @@
 package alerting
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -176,7 +177,10 @@ func Told(a Alert, n Notification, lang Language, now time.Time) Change {
 	c := Change{Alert: &a}
 	a.UpdatedAt = now
 	word, note := n.Reason, n.Kind.Word(lang)+" → "+n.GroupName
-	if n.Status == Sent {
+	switch {
+	case n.Status == Sent && n.Folded:
+		word, note = Reason{Code: "folded", Detail: n.GroupName}, n.Kind.Word(lang)+lang.Pick("，消息 ", ", message ")+strconv.FormatInt(n.MessageID, 10)
+	case n.Status == Sent:
 		word, note = Reason{Code: "sent", Detail: n.GroupName}, n.Kind.Word(lang)
 	}
 	c.Decision = a.append(Decision{What: WhatMessage, Word: word, Note: note}, now)

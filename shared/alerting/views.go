@@ -60,13 +60,14 @@ type Brief struct {
 	Latest       *KeptEvent   // the newest event, when it is not the one that opened the alert
 	Remediation  *Remediation // the one that the notification is about, else the alert's newest; nil: none
 	Mention      []string     // WeCom userids of the people whom the message mentions: from the policy alone
+	Short        bool         // WeCom refused the whole as too long: half of it must do
 }
 
 // Claim is one message that is this process's to send: its slot is reserved
 // and its content stored.
 type Claim struct {
 	Message      Message
-	Notification Notification
+	Notification Notification // the only word that it carries, else empty
 	Robot        Robot
 	Owner        string
 }
@@ -85,6 +86,7 @@ type Queue struct {
 	GroupID int64
 	Pending int64
 	NextAt  time.Time // when the first of it may be tried
+	Storm   bool      // its robot owes the word that a storm is over
 }
 
 // Work is one remediation that is this process's to carry on.

@@ -25,6 +25,7 @@ func TestWhatARobotDoesAfterEachVerdict(t *testing.T) {
 	}{
 		ClassOK:        {0, 0, false},
 		ClassBadWords:  {0, 0, false},
+		ClassTooLong:   {0, 0, false},
 		ClassBusy:      {4 * time.Second, 3, true},
 		ClassRateLimit: {time.Minute, 3, true},
 		ClassRobotGone: {10 * time.Minute, 3, true},

@@ -41,8 +41,14 @@ func (l *Loop) empty(ctx context.Context, t target, d *drained) {
 		}
 		asked := l.o.Now()
 		claim, next, err := l.claim(ctx, t)
-		if d.next, d.err = next, err; claim == nil || err != nil {
+		if d.next, d.err = next, err; err != nil {
 			return
+		}
+		if claim == nil {
+			if wait := next.Sub(l.o.Now()); l.o.Patience == 0 || next.IsZero() || wait > l.o.Patience || !pause(ctx, max(wait, gap)) {
+				return
+			}
+			continue
 		}
 		if d.err = l.deliver(ctx, t, claim, asked, d); d.err != nil {
 			return
@@ -93,8 +99,11 @@ func (l *Loop) deliver(ctx context.Context, t target, claim *alerting.Claim, ask
 }
 
 func (l *Loop) record(claim *alerting.Claim, v alerting.Verdict) {
-	n := claim.Notification
-	log := l.o.Log.With("robot", claim.Message.Robot, "group", n.GroupName, "alert", n.AlertID, "kind", n.Kind, "message", claim.Message.ID)
+	n, m := claim.Notification, claim.Message
+	log := l.o.Log.With("robot", m.Robot, "message", m.ID, "carries", m.Kind, "words", m.Words, "group", m.GroupID)
+	if n.ID != 0 {
+		log = log.With("alert", n.AlertID, "kind", n.Kind)
+	}
 	if v.Status == alerting.Accepted {
 		log.Info("message delivered")
 		return

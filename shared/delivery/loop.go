@@ -40,12 +40,13 @@ type Waiting interface {
 
 // Messages hands out one message at a time.
 type Messages interface {
-	// ClaimMessage reserves the robot, a slot of its budget and its next word
-	// among those owed to the groups, and stores what render makes of it.
-	// Without a claim, next is when to try again (the robot is leased
-	// elsewhere, rests or has used its budget; the word is not due), or zero:
-	// nothing is pending.
-	ClaimMessage(ctx context.Context, robot string, groups []int64, owner string, lease time.Duration, render func(alerting.Brief) string) (claim *alerting.Claim, next time.Time, err error)
+	// ClaimMessage reserves the robot, a slot of its budget and what it is sent
+	// next of what is owed to the groups (a word, a digest of many, or that a
+	// storm is over), and stores what render makes of it. Without a claim, next
+	// is when to try again (the robot is leased elsewhere, rests or has used its
+	// budget; what waits is being collected, or not due), or zero: nothing is
+	// pending.
+	ClaimMessage(ctx context.Context, robot string, groups []int64, owner string, lease time.Duration, render alerting.Renderer) (claim *alerting.Claim, next time.Time, err error)
 	Settling
 }
 
@@ -62,13 +63,16 @@ type Sender interface {
 
 // Options are what a Loop needs besides its store and sender.
 type Options struct {
-	Owner    string                      // names this process in leases
-	Fallback func() alerting.Secret      // WECHAT_WEBHOOK_URL; nil: none
-	Render   func(alerting.Brief) string // writes a message; required
-	Log      *slog.Logger                // nil: nothing is logged
-	Poll     time.Duration               // how often to look for what other processes left; 0: never
-	Jitter   func() float64              // in [0,1); nil: random
-	Now      func() time.Time            // nil: time.Now
+	Owner    string                 // names this process in leases
+	Fallback func() alerting.Secret // WECHAT_WEBHOOK_URL; nil: none
+	Render   alerting.Renderer      // writes the messages; required
+	Log      *slog.Logger           // nil: nothing is logged
+	Poll     time.Duration          // how often to look for what other processes left; 0: never
+	// Patience is how long a drain waits for what is due soon, such as a digest
+	// that is being collected, where nobody comes back at once; 0: not at all.
+	Patience time.Duration
+	Jitter   func() float64   // in [0,1); nil: random
+	Now      func() time.Time // nil: time.Now
 }
 
 // Loop is the delivery loop of one process.

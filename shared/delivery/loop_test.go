@@ -30,12 +30,19 @@ type world struct {
 	log      bytes.Buffer
 }
 
+// pen writes the messages of this world.
+type pen struct{}
+
+func (pen) Word(b alerting.Brief) string      { return fmt.Sprintf("word %d.", b.Notification.ID) }
+func (pen) Digest(d alerting.Digest) string   { return fmt.Sprintf("digest of %d.", d.Words) }
+func (pen) StormOver(_ alerting.Storm) string { return "over." }
+
 func inWorld(t *testing.T, poll time.Duration, play func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, store: newMemStore(), robots: wecomtest.New()}
 		w.loop = delivery.New(w.store, w.sender(), delivery.Options{
 			Owner: "me", Poll: poll, Fallback: func() alerting.Secret { return w.fallback },
-			Render: func(b alerting.Brief) string { return fmt.Sprintf("word %d.", b.Notification.ID) },
+			Render: pen{},
 			Log:    slog.New(slog.NewTextHandler(&w.log, nil)), Jitter: func() float64 { return 0 },
 		})
 		play(w)
@@ -211,15 +218,95 @@ func TestOverTheRateTheRobotRestsAMinuteAndNothingIsLost(t *testing.T) {
 	})
 }
 
-func TestAStormNeverPutsTwentyOneMessagesIntoSixtySeconds(t *testing.T) {
+func TestAStormGoesIntoFewMessagesAndItsEndIsTold(t *testing.T) {
 	inWorld(t, 0, func(w *world) {
 		key := w.group(1, "ops")
-		w.store.owe(1, 65)
+		start := time.Now()
 		stop := w.run()
-		assert.Len(w, w.robots.Messages(key), 20)
-		time.Sleep(4 * time.Minute)
-		assert.Len(w, w.robots.Messages(key), 65)
-		assert.Equal(w, 65, w.robots.Attempts(key), "the robot never had to refuse")
+		for range 100 { // 10 s of it
+			w.store.owe(1, 10)
+			w.loop.Wake()
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(2 * time.Minute)
+		shown := w.robots.Messages(key)
+		assert.Equal(w, 1000, w.store.count(alerting.Sent))
+		assert.Equal(w, len(shown), w.robots.Attempts(key), "the robot never had to refuse")
+		assert.Less(w, len(shown), 10)
+		assert.Contains(w, shown[0].Content, "digest")
+		assert.LessOrEqual(w, shown[0].At.Sub(start), 5*time.Second)
+		assert.Equal(w, "over.", shown[len(shown)-1].Content)
+		stop()
+		assert.Contains(w, w.log.String(), "carries=DIGEST words=")
+	})
+}
+
+// On a schedule nobody comes back for a minute: a pass waits for its digests.
+func TestAPassWithPatienceSendsItsDigests(t *testing.T) {
+	inWorld(t, 0, func(w *world) {
+		key := w.group(1, "ops")
+		patient := delivery.New(w.store, w.sender(), delivery.Options{Owner: "me", Render: pen{}, Patience: 16 * time.Second})
+		w.store.owe(1, 50)
+		w.robots.Fail(key, wecomtest.ErrCode(40058))
+		result, err := patient.RunOnce(w.Context())
+		require.NoError(w, err)
+		assert.Equal(w, 1, result.Sent)
+		assert.Equal(w, 50, w.store.count(alerting.Sent))
+		assert.WithinDuration(w, time.Now().Add(alerting.StormQuiet), result.Next, time.Second, "the end of the storm is not waited for")
+
+		w.store.owe(1, 50)
+		ctx, cancel := context.WithTimeout(w.Context(), time.Second)
+		defer cancel()
+		begun := time.Now()
+		_, err = patient.RunOnce(ctx)
+		require.NoError(w, err)
+		assert.Equal(w, time.Second, time.Since(begun), "nor longer than there is time")
+	})
+}
+
+func TestTheEndOfAStormIsToldByWhoComesAfterARestart(t *testing.T) {
+	inWorld(t, 0, func(w *world) {
+		key := w.group(1, "ops")
+		w.store.owe(1, 50)
+		stop := w.run()
+		time.Sleep(5 * time.Second)
+		stop()
+		stop = w.run()
+		time.Sleep(time.Minute)
+		w.robots.ExpectWithin(w, 0, key, "digest of 50.")
+		w.robots.ExpectWithin(w, 0, key, "over.")
+		w.robots.ExpectNoMore(w, key, time.Hour)
+		stop()
+		assert.LessOrEqual(w, len(w.store.looked()), 8, "what is waited for costs nothing")
+	})
+}
+
+// A storm whose group was disabled has nobody to be told that it is over.
+func TestAStormOfAGroupThatIsGoneHoldsNothing(t *testing.T) {
+	inWorld(t, 0, func(w *world) {
+		key := w.group(1, "ops")
+		w.store.owe(1, 50)
+		stop := w.run()
+		time.Sleep(5 * time.Second)
+		w.store.change(func() { w.store.groups[0].Enabled = false })
+		time.Sleep(time.Hour)
+		w.robots.ExpectWithin(w, 0, key, "digest of 50.")
+		w.robots.ExpectNoMore(w, key, 0)
+		assert.LessOrEqual(w, len(w.store.looked()), 10)
+		assert.NotContains(w, w.log.String(), "gone or disabled")
+		stop()
+	})
+}
+
+func TestARefusedDigestIsCutAgainAndNoWordIsLost(t *testing.T) {
+	inWorld(t, 0, func(w *world) {
+		key := w.group(1, "ops")
+		w.robots.Fail(key, wecomtest.ErrCode(40058), wecomtest.ErrCode(40058))
+		w.store.owe(1, 50)
+		stop := w.run()
+		time.Sleep(30 * time.Second)
+		w.robots.ExpectWithin(w, 0, key, "digest of 50.")
+		assert.Equal(w, 50, w.store.count(alerting.Sent))
 		stop()
 	})
 }
@@ -241,9 +328,9 @@ func TestABrokenRobotIsTriedEveryTenMinutes(t *testing.T) {
 func TestWhatIsNeverTakenStepsAside(t *testing.T) {
 	inWorld(t, 0, func(w *world) {
 		key := w.group(1, "ops")
-		w.robots.Fail(key, wecomtest.ErrCode(40058))
+		w.robots.Fail(key, wecomtest.ErrCode(40058), wecomtest.ErrCode(45002))
 		ids := w.store.owe(1, 2)
-		assert.Equal(w, delivery.Result{Sent: 1, Failed: 1}, w.pass())
+		assert.Equal(w, delivery.Result{Sent: 1, Failed: 2}, w.pass(), "after it was cut once")
 		assert.Equal(w, alerting.Dead, w.store.word(ids[0]).Status)
 		w.robots.ExpectWithin(w, 0, key, "word 2.")
 	})
@@ -288,14 +375,14 @@ func TestTwoGroupsWithOneRobotShareIt(t *testing.T) {
 	inWorld(t, 0, func(w *world) {
 		key := w.group(1, "ops")
 		w.group(2, "ops")
-		for range 5 {
+		for range 4 {
 			w.store.owe(1, 1)
 			w.store.owe(2, 1)
 		}
 		w.robots.Fail(key, wecomtest.Slow(100*time.Millisecond), wecomtest.Slow(100*time.Millisecond))
-		assert.Equal(w, delivery.Result{Sent: 10}, w.pass())
+		assert.Equal(w, delivery.Result{Sent: 8}, w.pass())
 		assert.Equal(w, 1, w.robots.MaxInFlight(key))
-		for id := range 10 {
+		for id := range 8 {
 			w.robots.ExpectWithin(w, 0, key, fmt.Sprintf("word %d.", id+1))
 		}
 	})
@@ -304,10 +391,10 @@ func TestTwoGroupsWithOneRobotShareIt(t *testing.T) {
 func TestAGroupThatIsDisabledDuringADrainIsLeftWithinSeconds(t *testing.T) {
 	inWorld(t, 0, func(w *world) {
 		key := w.group(1, "ops")
-		for range 20 {
+		for range 8 {
 			w.robots.Fail(key, wecomtest.Slow(time.Second))
 		}
-		w.store.owe(1, 20)
+		w.store.owe(1, 8)
 		stop := w.run()
 		time.Sleep(1500 * time.Millisecond)
 		w.store.change(func() { w.store.groups[0].Enabled = false })
@@ -316,7 +403,7 @@ func TestAGroupThatIsDisabledDuringADrainIsLeftWithinSeconds(t *testing.T) {
 		assert.LessOrEqual(w, shown, 5)
 		w.robots.ExpectNoMore(w, w.robots.Key("other"), time.Minute)
 		assert.Len(w, w.robots.Messages(key), shown)
-		assert.Equal(w, 20-shown, w.store.count(alerting.Suppressed))
+		assert.Equal(w, 8-shown, w.store.count(alerting.Suppressed))
 		stop()
 	})
 }
@@ -403,13 +490,13 @@ func TestATroubleWithOneRobotsRowsHoldsNobodyElse(t *testing.T) {
 		w.store.claimErr[alerting.RobotID(webhook(bad))] = errors.New("deadlock")
 		w.store.owe(1, 1)
 		stop := w.run()
-		for range 10 {
+		for range 8 {
 			w.store.owe(2, 1)
 			w.loop.Wake()
 			time.Sleep(time.Second)
 			synctest.Wait()
 		}
-		assert.Len(w, w.robots.Messages(good), 10)
+		assert.Len(w, w.robots.Messages(good), 8)
 		assert.Equal(w, 4, w.store.figure(&w.store.refused), "after 0, 1, 3 and 7 seconds, although the other is looked at every second")
 		w.store.change(func() { clear(w.store.claimErr) })
 		time.Sleep(10 * time.Second)
@@ -461,23 +548,23 @@ func TestTwoProcessesKeepOneMessageInFlight(t *testing.T) {
 	inWorld(t, time.Second, func(w *world) {
 		key := w.group(1, "ops")
 		other := delivery.New(w.store, w.sender(), delivery.Options{
-			Owner: "other", Poll: time.Second, Render: func(b alerting.Brief) string { return fmt.Sprintf("word %d.", b.Notification.ID) },
+			Owner: "other", Poll: time.Second, Render: pen{},
 		})
 		ctx, cancel := context.WithCancel(w.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- other.Run(ctx) }()
 		stop := w.run()
-		for range 15 {
+		for range 8 {
 			w.robots.Fail(key, wecomtest.Slow(300*time.Millisecond))
 		}
-		w.store.owe(1, 15) // nobody is woken: the poll finds them
+		w.store.owe(1, 8) // nobody is woken: the poll finds them
 		time.Sleep(time.Minute)
 		cancel()
 		require.NoError(w, <-ended)
 		stop()
-		assert.Len(w, w.robots.Messages(key), 15)
+		assert.Len(w, w.robots.Messages(key), 8)
 		assert.Equal(w, 1, w.robots.MaxInFlight(key))
-		for id := range 15 {
+		for id := range 8 {
 			w.robots.ExpectWithin(w, 0, key, fmt.Sprintf("word %d.", id+1))
 		}
 	})

@@ -17,8 +17,9 @@ type memStore struct {
 	words    []alerting.Notification
 	messages []alerting.Message
 	robots   map[string]*memRobot
-	asked    int         // claims, whatever came of them
-	looks    []time.Time // calls of Queues
+	storms   map[string]bool // of robots
+	asked    int             // claims, whatever came of them
+	looks    []time.Time     // calls of Queues
 
 	down      error            // what every call answers
 	settleErr error            // what SettleMessage answers
@@ -36,7 +37,7 @@ type memRobot struct {
 }
 
 func newMemStore(groups ...alerting.Group) *memStore {
-	return &memStore{groups: groups, robots: map[string]*memRobot{}, claimErr: map[string]error{}}
+	return &memStore{groups: groups, robots: map[string]*memRobot{}, storms: map[string]bool{}, claimErr: map[string]error{}}
 }
 
 // owe adds words for a group and returns their ids.
@@ -123,6 +124,11 @@ func (s *memStore) Queues(context.Context) ([]alerting.Queue, error) {
 		}
 		queues[i].Pending++
 	}
+	for _, g := range s.groups {
+		if s.storms[alerting.RobotID(g.Webhook)] {
+			queues = append(queues, alerting.Queue{GroupID: g.ID, Storm: true})
+		}
+	}
 	return queues, s.down
 }
 
@@ -137,7 +143,7 @@ func (s *memStore) Suppress(_ context.Context, groups []int64, why alerting.Reas
 	return s.down
 }
 
-func (s *memStore) ClaimMessage(_ context.Context, robot string, groups []int64, owner string, lease time.Duration, render func(alerting.Brief) string) (*alerting.Claim, time.Time, error) {
+func (s *memStore) ClaimMessage(_ context.Context, robot string, groups []int64, owner string, lease time.Duration, render alerting.Renderer) (*alerting.Claim, time.Time, error) {
 	claim, next, err := s.claim(robot, groups, owner, lease, render)
 	if emptied := s.emptied; claim == nil && err == nil && emptied != nil {
 		s.emptied = nil
@@ -149,7 +155,7 @@ func (s *memStore) ClaimMessage(_ context.Context, robot string, groups []int64,
 	return claim, next, err
 }
 
-func (s *memStore) claim(robot string, groups []int64, owner string, lease time.Duration, render func(alerting.Brief) string) (*alerting.Claim, time.Time, error) {
+func (s *memStore) claim(robot string, groups []int64, owner string, lease time.Duration, render alerting.Renderer) (*alerting.Claim, time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := cmpErr(s.down, s.claimErr[robot]); err != nil {
@@ -163,27 +169,46 @@ func (s *memStore) claim(robot string, groups []int64, owner string, lease time.
 		r = &memRobot{Robot: alerting.Robot{ID: robot}}
 		s.robots[robot] = r
 	}
-	i, next := s.due(groups, now)
-	switch slot := s.slot(robot, now); {
-	case i < 0:
-		return nil, next, nil
+	load, next := s.load(robot, groups, now)
+	turn := load.Next(now)
+	switch {
+	case turn.Kind == "":
+		return nil, earliest(turn.At, next), nil
 	case r.lease.After(now):
 		return nil, r.lease, nil
 	case r.PausedUntil.After(now):
 		return nil, r.PausedUntil, nil
-	case slot.After(now):
-		return nil, slot, nil
 	}
-	w := &s.words[i]
-	m := alerting.Message{
-		ID: int64(len(s.messages) + 1), Robot: robot, GroupID: w.GroupID, Status: alerting.Sending,
-		Content: render(alerting.Brief{Notification: *w}), SentAt: now, SlotUntil: now.Add(lease + alerting.SlotLife),
+	m := alerting.Message{ID: int64(len(s.messages) + 1), Kind: turn.Kind, Robot: robot, Status: alerting.Sending, SentAt: now, SlotUntil: now.Add(lease + alerting.SlotLife)}
+	carried := s.carried(turn.Kind, groups, now)
+	m.Words = len(carried)
+	claim := &alerting.Claim{Robot: r.Robot, Owner: owner}
+	for _, w := range carried {
+		w.MessageID, m.GroupID = m.ID, w.GroupID
 	}
+	switch m.Words {
+	case 0:
+		m.Content = render.StormOver(alerting.Storm{})
+	case 1:
+		claim.Notification = *carried[0]
+		m.Content = render.Word(alerting.Brief{Notification: *carried[0]})
+	default:
+		m.Content = render.Digest(alerting.Digest{Words: m.Words})
+		s.storms[robot] = s.storms[robot] || alerting.Storms(m.Words)
+	}
+	claim.Message = m
 	s.messages = append(s.messages, m)
-	w.MessageID = m.ID
 	r.owner, r.lease = owner, now.Add(lease)
 	time.Sleep(s.slowClaim)
-	return &alerting.Claim{Message: m, Notification: *w, Robot: r.Robot, Owner: owner}, time.Time{}, nil
+	return claim, time.Time{}, nil
+}
+
+// earliest is the earlier of two instants, of which zero means none.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
 }
 
 func cmpErr(errs ...error) error {
@@ -195,30 +220,42 @@ func cmpErr(errs ...error) error {
 	return nil
 }
 
-// due finds the oldest word that may be tried, or when there will be one.
-func (s *memStore) due(groups []int64, now time.Time) (i int, next time.Time) {
-	for i, w := range s.words {
-		if w.Status != alerting.Pending || !slices.Contains(groups, w.GroupID) {
-			continue
-		}
-		if !w.NextAt.After(now) {
-			return i, time.Time{}
-		}
-		if next.IsZero() || w.NextAt.Before(next) {
-			next = w.NextAt
+// load is what decides the robot's turn; next is when a word will be due.
+func (s *memStore) load(robot string, groups []int64, now time.Time) (load alerting.Load, next time.Time) {
+	for _, w := range s.words {
+		switch {
+		case w.Status != alerting.Pending || !slices.Contains(groups, w.GroupID):
+		case w.NextAt.After(now):
+			next, load.Later = earliest(next, w.NextAt), true
+		case w.Severity == alerting.Critical:
+			load.Critical = alerting.Backlog{Words: load.Critical.Words + 1, Since: earliest(load.Critical.Since, w.NextAt)}
+		default:
+			load.Other = alerting.Backlog{Words: load.Other.Words + 1, Since: earliest(load.Other.Since, w.NextAt)}
 		}
 	}
-	return -1, next
-}
-
-func (s *memStore) slot(robot string, now time.Time) time.Time {
-	var slots []time.Time
 	for _, m := range s.messages {
 		if m.Robot == robot {
-			slots = append(slots, m.SlotUntil)
+			load.Slots = append(load.Slots, alerting.Slot{Kind: m.Kind, Until: m.SlotUntil})
 		}
 	}
-	return alerting.NextSlot(slots, now)
+	load.Storm = s.storms[robot]
+	return load, next
+}
+
+// carried are the words that a message of a kind takes.
+func (s *memStore) carried(kind alerting.MessageKind, groups []int64, now time.Time) (words []*alerting.Notification) {
+	critical := kind == alerting.SingleCritical || kind == alerting.DigestCritical
+	for i := range s.words {
+		w := &s.words[i]
+		due := w.Status == alerting.Pending && slices.Contains(groups, w.GroupID) && !w.NextAt.After(now)
+		if kind == alerting.StormOver || !due || critical != (w.Severity == alerting.Critical) {
+			continue
+		}
+		if words = append(words, w); !kind.Digest() {
+			break
+		}
+	}
+	return words
 }
 
 func (s *memStore) SettleMessage(ctx context.Context, claim *alerting.Claim, v alerting.Verdict, jitter float64) error {
@@ -236,7 +273,17 @@ func (s *memStore) SettleMessage(ctx context.Context, claim *alerting.Claim, v a
 	r.owner, r.lease = "", time.Time{}
 	m := &s.messages[claim.Message.ID-1]
 	m.Status, m.ErrCode, m.Error, m.AnsweredAt, m.SlotUntil = v.Status, v.ErrCode, v.Error, now, now.Add(alerting.SlotLife)
-	w := &s.words[claim.Notification.ID-1]
-	*w = w.AfterVerdict(v, now)
+	if m.Kind == alerting.StormOver {
+		s.storms[m.Robot] = false
+	}
+	for i := range s.words {
+		switch w := &s.words[i]; {
+		case w.MessageID != m.ID || w.Status != alerting.Pending:
+		case m.Words == 1:
+			*w = w.AfterVerdict(v, now)
+		default:
+			*w = w.AfterDigest(v, now)
+		}
+	}
 	return nil
 }

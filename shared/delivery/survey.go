@@ -26,7 +26,7 @@ func (l *Loop) survey(ctx context.Context) ([]target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the queues: %w", err)
 	}
-	queues = slices.DeleteFunc(queues, func(q alerting.Queue) bool { return q.Pending == 0 })
+	queues = slices.DeleteFunc(queues, func(q alerting.Queue) bool { return q.Pending == 0 && !q.Storm })
 	if len(queues) == 0 {
 		return nil, nil
 	}
@@ -59,7 +59,9 @@ func route(queues []alerting.Queue, groups []alerting.Group, fallback alerting.S
 	for _, q := range queues {
 		webhook := webhooks[q.GroupID]
 		if alerting.Placeholder(webhook) {
-			gone = append(gone, q.GroupID)
+			if q.Pending > 0 {
+				gone = append(gone, q.GroupID)
+			}
 			continue
 		}
 		robot := alerting.RobotID(webhook)

@@ -78,6 +78,8 @@ type Notification struct {
 	NextAt        Stamp   `json:"nextAt"`
 	SettledAt     Stamp   `json:"settledAt"`
 	MessageID     *int64  `json:"messageId"`
+	Folded        bool    `json:"folded"`
+	Waits         *Reason `json:"waits"`
 	RemediationID *int64  `json:"remediationId"`
 }
 
@@ -87,13 +89,15 @@ func (v Views) Notification(n alerting.Notification) Notification {
 		ID: n.ID, Kind: string(n.Kind), GroupID: n.GroupID, GroupName: n.GroupName, Severity: string(n.Severity),
 		Status: string(n.Status), Reason: v.Reason(n.Reason, n.CreatedAt), Attempts: n.Attempts,
 		CreatedAt: v.At(n.CreatedAt), NextAt: v.At(n.NextAt), SettledAt: v.At(n.SettledAt),
-		MessageID: idOrNull(n.MessageID), RemediationID: idOrNull(n.RemediationID),
+		MessageID: idOrNull(n.MessageID), Folded: n.Folded, Waits: v.Reason(n.Waits, n.AsOf), RemediationID: idOrNull(n.RemediationID),
 	}
 }
 
 // Message is what a robot was sent.
 type Message struct {
 	ID         int64   `json:"id"`
+	Kind       *string `json:"kind"`
+	Words      int     `json:"words"`
 	RobotID    string  `json:"robotId"`
 	GroupID    int64   `json:"groupId"`
 	Status     string  `json:"status"`
@@ -107,7 +111,7 @@ type Message struct {
 // Message shows a message.
 func (v Views) Message(m alerting.Message) Message {
 	return Message{
-		ID: m.ID, RobotID: m.Robot, GroupID: m.GroupID, Status: string(m.Status), Content: m.Content,
+		ID: m.ID, Kind: orNull(string(m.Kind)), Words: m.Words, RobotID: m.Robot, GroupID: m.GroupID, Status: string(m.Status), Content: m.Content,
 		ErrCode: m.ErrCode, Error: orNull(m.Error), SentAt: v.At(m.SentAt), AnsweredAt: v.At(m.AnsweredAt),
 	}
 }

@@ -5,12 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"trade-monitor/shared/alerting"
 )
 
-// Queues tells what waits for each group.
+// Queues tells what waits for each group, if only the word that a storm is over.
 func (s *Store) Queues(ctx context.Context) ([]alerting.Queue, error) {
 	queues, err := collect(ctx, s.reader, func(row scanner) (q alerting.Queue, err error) {
 		var next sql.NullInt64
@@ -21,29 +22,52 @@ func (s *Store) Queues(ctx context.Context) ([]alerting.Queue, error) {
 	if err != nil {
 		return nil, s.dialect.wrap(fmt.Errorf("read queues: %w", err))
 	}
+	storms, err := collect(ctx, s.reader, func(row scanner) (group int64, err error) { return group, row.Scan(&group) },
+		"SELECT storm_group FROM alert_robots WHERE storm_us > ? AND storm_group IS NOT NULL", s.now().Add(-stormForgotten).UnixMicro())
+	if err != nil {
+		return nil, s.dialect.wrap(fmt.Errorf("read storms: %w", err))
+	}
+	for _, group := range storms {
+		i := slices.IndexFunc(queues, func(q alerting.Queue) bool { return q.GroupID == group })
+		if i < 0 {
+			i, queues = len(queues), append(queues, alerting.Queue{GroupID: group})
+		}
+		queues[i].Storm = true
+	}
 	return queues, nil
 }
+
+// stormForgotten is after how long nobody is told that a storm is over: its
+// robot was not to be reached, or has no group any more.
+const stormForgotten = 24 * time.Hour
 
 // ClaimMessage makes the next message to a robot this process's: it takes the
 // robot's lease, reserves a slot of its budget, and stores the content, all
 // before anything is sent. Without a claim, next says when to ask again; zero
 // means that nothing waits.
-func (s *Store) ClaimMessage(ctx context.Context, robot string, groups []int64, owner string, lease time.Duration, render func(alerting.Brief) string) (claim *alerting.Claim, next time.Time, err error) {
+func (s *Store) ClaimMessage(ctx context.Context, robot string, groups []int64, owner string, lease time.Duration, r alerting.Renderer) (claim *alerting.Claim, next time.Time, err error) {
 	if len(groups) == 0 {
 		return nil, time.Time{}, nil
 	}
 	err = s.inTx(ctx, func(t *tx) error {
-		claim, next = nil, time.Time{}
+		claim = nil
 		c := claiming{t: t, robot: robot, groups: groups, owner: owner, lease: lease}
-		brief, at, err := c.choose(ctx)
-		if err != nil || brief == nil {
-			next = at
+		turn, err := c.turn(ctx)
+		if next = turn.At; err != nil || turn.Kind == "" {
 			return err
 		}
-		claim, err = c.take(ctx, brief, render(*brief))
+		claim, err = c.take(ctx, turn.Kind, r)
+		if errors.Is(err, alerting.ErrNotFound) {
+			// Somebody deleted alerts by SQL; nothing is left to be said of them,
+			// and what waits behind their words must not wait for it.
+			next, err = t.now, nil
+		}
 		return err
 	})
-	return claim, next, err
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return claim, next, nil
 }
 
 // claiming is one attempt to claim a message.
@@ -59,45 +83,91 @@ type claiming struct {
 // robotRow is a robot as the database keeps it.
 type robotRow struct {
 	alerting.Robot
-	owner string
-	lease time.Time
+	owner      string
+	lease      time.Time
+	storm      time.Time // since when there is one, whose end was not told; zero: none
+	stormGroup int64
 }
 
-// choose locks the robot and picks the word to send, or says when to come
+// turn locks the robot and decides what it is sent next, or says when to come
 // back.
-func (c *claiming) choose(ctx context.Context) (*alerting.Brief, time.Time, error) {
-	now := c.t.now
+func (c *claiming) turn(ctx context.Context) (alerting.Turn, error) {
 	// A look without a lock first: an idle robot costs its row no write.
-	word, next, err := c.dueWord(ctx)
-	if err != nil || word == nil {
-		return nil, next, err
+	look, err := c.look(ctx)
+	if err != nil || look.Kind == "" {
+		return look, err
 	}
 	if c.state, err = c.t.lockRobot(ctx, c.robot); err != nil {
-		return nil, time.Time{}, err
+		return alerting.Turn{}, err
 	}
+	now := c.t.now
 	if c.state.lease.After(now) {
-		return nil, c.state.lease, nil
+		return alerting.Turn{At: c.state.lease}, nil
 	}
 	if err := c.t.abandon(ctx, c.robot); err != nil {
-		return nil, time.Time{}, err
+		return alerting.Turn{}, err
 	}
 	if c.state.PausedUntil.After(now) {
-		return nil, c.state.PausedUntil, nil
+		return alerting.Turn{At: c.state.PausedUntil}, nil
 	}
-	if slot, err := c.t.nextSlot(ctx, c.robot); err != nil || slot.After(now) {
-		return nil, slot, err
+	// Under the lock it may be something else: somebody else may have sent it.
+	return c.look(ctx)
+}
+
+// look decides what to send by what waits, or when something will be due.
+func (c *claiming) look(ctx context.Context) (alerting.Turn, error) {
+	return look(ctx, c.t, c.robot, c.groups, c.t.now)
+}
+
+func look(ctx context.Context, q querier, robot string, groups []int64, now time.Time) (alerting.Turn, error) {
+	load, next, err := load(ctx, q, robot, groups, now)
+	if err != nil {
+		return alerting.Turn{}, err
 	}
-	// Under the lock the word may be another: somebody else may have sent it.
-	if word, next, err = c.dueWord(ctx); err != nil || word == nil {
-		return nil, next, err
+	turn := load.Next(now)
+	if turn.Kind == "" {
+		turn.At = earliest(turn.At, next)
 	}
-	brief, err := c.t.brief(ctx, *word)
-	if errors.Is(err, alerting.ErrNotFound) {
-		// Somebody deleted the alert by SQL; nothing is left to be said, and
-		// what waits behind this word must not wait for it.
-		return nil, now, c.t.bury(ctx, *word)
+	return turn, nil
+}
+
+// load reads what decides; next is when a word that is not due will be.
+func load(ctx context.Context, q querier, robot string, groups []int64, now time.Time) (load alerting.Load, next time.Time, err error) {
+	type row struct {
+		priority int
+		alerting.Backlog
+		next time.Time
 	}
-	return brief, time.Time{}, err
+	us := now.UnixMicro()
+	rows, err := collect(ctx, q, func(from scanner) (r row, err error) {
+		var since, next sql.NullInt64
+		err = from.Scan(&r.priority, &r.Words, &since, &next)
+		r.Since, r.next = instant(since), instant(next)
+		return r, err
+	}, "SELECT priority, COUNT(CASE WHEN next_us <= ? THEN 1 END), MIN(CASE WHEN next_us <= ? THEN next_us END), MIN(CASE WHEN next_us > ? THEN next_us END) "+
+		"FROM alert_notifications WHERE status = 'PENDING' AND group_id IN ("+list(len(groups))+") GROUP BY priority", append([]any{us, us, us}, anys(groups)...)...)
+	if err != nil {
+		return load, next, fmt.Errorf("count what waits: %w", err)
+	}
+	for _, r := range rows {
+		if r.priority == priority(alerting.Critical) {
+			load.Critical = r.Backlog
+		} else {
+			load.Other = r.Backlog
+		}
+		next = earliest(next, r.next)
+	}
+	load.Later = !next.IsZero()
+	storms, err := collect(ctx, q, func(from scanner) (us int64, err error) { return us, from.Scan(&us) },
+		"SELECT storm_us FROM alert_robots WHERE robot = ? AND storm_us IS NOT NULL", robot)
+	if err != nil {
+		return load, next, fmt.Errorf("read the robot's storm: %w", err)
+	}
+	if load.Storm = len(storms) > 0; len(rows) == 0 && !load.Storm {
+		return load, next, nil
+	}
+	load.Slots, err = slots(ctx, q, robot, now)
+	return load, next, err
 }
 
 // bury settles a word whose alert is gone.
@@ -124,27 +194,25 @@ func id(n int64) any {
 	return n
 }
 
-func (c *claiming) dueWord(ctx context.Context) (*alerting.Notification, time.Time, error) {
-	in := list(len(c.groups))
-	due, err := collect(ctx, c.t, scanNotification, "SELECT "+notificationColumns+" FROM alert_notifications WHERE status = 'PENDING' AND group_id IN ("+in+
-		") AND next_us <= ? ORDER BY priority, id LIMIT 1", append(anys(c.groups), c.t.now.UnixMicro())...)
+// nextWord is the first of a priority that is due.
+func (c *claiming) nextWord(ctx context.Context, critical bool) (alerting.Notification, error) {
+	due, err := collect(ctx, c.t, scanNotification, "SELECT "+notificationColumns+" FROM alert_notifications WHERE status = 'PENDING' AND group_id IN ("+list(len(c.groups))+
+		") AND priority = ? AND next_us <= ? ORDER BY id LIMIT 1", append(anys(c.groups), lane(critical), c.t.now.UnixMicro())...)
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("read the next word: %w", err)
+		return alerting.Notification{}, fmt.Errorf("read the next word: %w", err)
 	}
-	if len(due) > 0 {
-		return &due[0], time.Time{}, nil
+	if len(due) == 0 {
+		return alerting.Notification{}, errors.New("the word that waited is gone")
 	}
-	var next sql.NullInt64
-	err = c.t.QueryRowContext(ctx, "SELECT MIN(next_us) FROM alert_notifications WHERE status = 'PENDING' AND group_id IN ("+in+")", anys(c.groups)...).Scan(&next)
-	return nil, instant(next), err
+	return due[0], nil
 }
 
 func (t *tx) lockRobot(ctx context.Context, robot string) (robotRow, error) {
 	r := robotRow{Robot: alerting.Robot{ID: robot}}
 	var owner, code, detail sql.NullString
-	var lease, paused sql.NullInt64
-	err := t.QueryRowContext(ctx, "SELECT owner, lease_us, paused_us, reason_code, reason_detail, failures, broken FROM alert_robots WHERE robot = ?"+t.s.dialect.ForUpdate, robot).
-		Scan(&owner, &lease, &paused, &code, &detail, &r.Failures, &r.Broken)
+	var lease, paused, storm, stormGroup sql.NullInt64
+	err := t.QueryRowContext(ctx, "SELECT owner, lease_us, paused_us, reason_code, reason_detail, failures, broken, storm_us, storm_group FROM alert_robots WHERE robot = ?"+t.s.dialect.ForUpdate, robot).
+		Scan(&owner, &lease, &paused, &code, &detail, &r.Failures, &r.Broken, &storm, &stormGroup)
 	if errors.Is(err, sql.ErrNoRows) {
 		// Two processes may insert at once: the later one fails on the key, is
 		// tried again and finds the row.
@@ -154,14 +222,15 @@ func (t *tx) lockRobot(ctx context.Context, robot string) (robotRow, error) {
 		return r, fmt.Errorf("lock robot: %w", err)
 	}
 	r.owner, r.lease, r.PausedUntil = owner.String, instant(lease), instant(paused)
+	r.storm, r.stormGroup = instant(storm), stormGroup.Int64
 	r.PauseReason = alerting.Reason{Code: code.String, Detail: detail.String}
 	return r, nil
 }
 
 func (t *tx) saveRobot(ctx context.Context, r robotRow) error {
 	code, detail, _ := reasonCells(r.PauseReason)
-	err := t.update(ctx, "UPDATE alert_robots SET owner = ?, lease_us = ?, paused_us = ?, reason_code = ?, reason_detail = ?, failures = ?, broken = ? WHERE robot = ?",
-		text(r.owner), micros(r.lease), micros(r.PausedUntil), code, detail, r.Failures, r.Broken, r.ID)
+	err := t.update(ctx, "UPDATE alert_robots SET owner = ?, lease_us = ?, paused_us = ?, reason_code = ?, reason_detail = ?, failures = ?, broken = ?, storm_us = ?, storm_group = ? WHERE robot = ?",
+		text(r.owner), micros(r.lease), micros(r.PausedUntil), code, detail, r.Failures, r.Broken, micros(r.storm), r.stormGroup, r.ID)
 	if err != nil {
 		return fmt.Errorf("save robot: %w", err)
 	}
@@ -169,7 +238,8 @@ func (t *tx) saveRobot(ctx context.Context, r robotRow) error {
 }
 
 // abandon settles what a process that ended left SENDING: it may have been
-// shown, so it counts against the budget; its word is owed again.
+// shown until its lease ended, so it counts against the budget; its words are
+// owed again.
 func (t *tx) abandon(ctx context.Context, robot string) error {
 	left, err := collect(ctx, t, scanMessage, "SELECT "+messageColumns+" FROM alert_messages WHERE robot = ? AND status = 'SENDING'", robot)
 	if err != nil {
@@ -178,7 +248,7 @@ func (t *tx) abandon(ctx context.Context, robot string) error {
 	why := alerting.Reason{Code: "process_ended"}
 	for _, m := range left {
 		err := t.update(ctx, "UPDATE alert_messages SET status = 'UNKNOWN', error = ?, answered_us = ?, slot_until = ? WHERE id = ?",
-			why.Code, micros(t.now), micros(t.now.Add(alerting.SlotLife)), m.ID)
+			why.Code, micros(t.now), micros(earliest(m.SlotUntil, t.now.Add(alerting.SlotLife))), m.ID)
 		if err != nil {
 			return fmt.Errorf("settle abandoned message: %w", err)
 		}
@@ -191,16 +261,18 @@ func (t *tx) abandon(ctx context.Context, robot string) error {
 	return nil
 }
 
-func (t *tx) nextSlot(ctx context.Context, robot string) (time.Time, error) {
-	slots, err := collect(ctx, t, func(row scanner) (time.Time, error) {
+// slots are the used parts of a robot's budget.
+func slots(ctx context.Context, q querier, robot string, now time.Time) ([]alerting.Slot, error) {
+	slots, err := collect(ctx, q, func(row scanner) (alerting.Slot, error) {
+		var kind sql.NullString
 		var until sql.NullInt64
-		err := row.Scan(&until)
-		return instant(until), err
-	}, "SELECT slot_until FROM alert_messages WHERE robot = ? AND slot_until > ?", robot, t.now.UnixMicro())
+		err := row.Scan(&kind, &until)
+		return alerting.Slot{Kind: alerting.MessageKind(kind.String), Until: instant(until)}, err
+	}, "SELECT kind, slot_until FROM alert_messages WHERE robot = ? AND slot_until > ?", robot, now.UnixMicro())
 	if err != nil {
-		return time.Time{}, fmt.Errorf("read the robot's budget: %w", err)
+		return nil, fmt.Errorf("read the robot's budget: %w", err)
 	}
-	return alerting.NextSlot(slots, t.now), nil
+	return slots, nil
 }
 
 func (t *tx) brief(ctx context.Context, n alerting.Notification) (*alerting.Brief, error) {
@@ -216,100 +288,8 @@ func (t *tx) brief(ctx context.Context, n alerting.Notification) (*alerting.Brie
 	if err != nil {
 		return nil, fmt.Errorf("read the newest remediation: %w", err)
 	}
-	b := &alerting.Brief{Notification: n, Alert: *alert, Latest: latest, Remediation: remediation}
+	b := &alerting.Brief{Notification: n, Alert: *alert, Latest: latest, Remediation: remediation, Short: n.Reason.Form() != alerting.FullDigest}
 	return b, t.mention(ctx, b)
-}
-
-// take stores the message as SENDING and takes the robot's lease.
-func (c *claiming) take(ctx context.Context, b *alerting.Brief, content string) (*alerting.Claim, error) {
-	m, err := c.reserve(ctx, b.Notification.GroupID, b.Alert.ID, content)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.t.update(ctx, "UPDATE alert_notifications SET message_id = ? WHERE id = ?", m.ID, b.Notification.ID); err != nil {
-		return nil, fmt.Errorf("link message: %w", err)
-	}
-	n := b.Notification
-	n.MessageID = m.ID
-	return &alerting.Claim{Message: m, Notification: n, Robot: c.state.Robot, Owner: c.owner}, nil
-}
-
-// reserve stores a message as SENDING, which is its slot, and the lease. alert 0:
-// it carries no notification.
-func (c *claiming) reserve(ctx context.Context, group, alert int64, content string) (alerting.Message, error) {
-	until := c.t.now.Add(c.lease)
-	m := alerting.Message{
-		Robot: c.robot, GroupID: group, Status: alerting.Sending, Content: content,
-		SentAt: c.t.now, SlotUntil: until.Add(alerting.SlotLife),
-	}
-	written, err := c.t.exec(ctx, "INSERT INTO alert_messages (robot, group_id, alert_id, status, content, errcode, sent_us, slot_until) VALUES (?, ?, ?, ?, ?, 0, ?, ?)",
-		m.Robot, m.GroupID, id(alert), string(m.Status), m.Content, micros(m.SentAt), micros(m.SlotUntil))
-	if err != nil {
-		return m, fmt.Errorf("store message: %w", err)
-	}
-	if m.ID, err = written.LastInsertId(); err != nil {
-		return m, fmt.Errorf("store message: %w", err)
-	}
-	c.state.owner, c.state.lease = c.owner, until
-	return m, c.t.saveRobot(ctx, c.state)
-}
-
-// SettleMessage stores the verdict on a claimed message: message, word, alert,
-// trail and robot in one transaction, and gives the lease back.
-func (s *Store) SettleMessage(ctx context.Context, claim *alerting.Claim, v alerting.Verdict, jitter float64) error {
-	return s.inTx(ctx, func(t *tx) error {
-		robot, err := t.lockRobot(ctx, claim.Message.Robot)
-		if err != nil {
-			return err
-		}
-		if robot.owner == claim.Owner {
-			robot.Robot = robot.AfterVerdict(v, t.now, jitter)
-			robot.owner, robot.lease = "", time.Time{}
-			if err := t.saveRobot(ctx, robot); err != nil {
-				return err
-			}
-		}
-		err = t.update(ctx, "UPDATE alert_messages SET status = ?, errcode = ?, error = ?, answered_us = ?, slot_until = ? WHERE id = ?",
-			string(v.Status), v.ErrCode, text(clipCell(v.Error)), micros(t.now), micros(t.now.Add(alerting.SlotLife)), claim.Message.ID)
-		if err != nil {
-			return fmt.Errorf("settle message: %w", err)
-		}
-		if claim.Notification.ID == 0 { // a trial
-			if v.Status == alerting.Accepted {
-				return t.hasten(ctx, claim.Message.Robot)
-			}
-			return nil
-		}
-		return t.settleWord(ctx, claim, v)
-	})
-}
-
-func (t *tx) settleWord(ctx context.Context, claim *alerting.Claim, v alerting.Verdict) error {
-	words, err := collect(ctx, t, scanNotification, "SELECT "+notificationColumns+" FROM alert_notifications WHERE id = ?"+t.s.dialect.ForUpdate, claim.Notification.ID)
-	if err != nil {
-		return fmt.Errorf("read word: %w", err)
-	}
-	if len(words) == 0 || (words[0].Status != alerting.Pending && v.Status != alerting.Accepted) || words[0].Status == alerting.Sent {
-		return nil // settled while the message was under way; only its arrival changes that
-	}
-	word := words[0].AfterVerdict(v, t.now)
-	if word.Status == alerting.Sent {
-		word.MessageID = claim.Message.ID
-	}
-	if err := t.saveWord(ctx, word); err != nil {
-		return err
-	}
-	if word.Status == alerting.Sent {
-		err = t.update(ctx, "UPDATE alert_records SET wechat_sent = 1, wechat_sent_at = COALESCE(wechat_sent_at, ?), wechat_sent_us = COALESCE(wechat_sent_us, ?), updated_at = ?, updated_us = ? WHERE id = ?",
-			t.s.datetime(t.now), micros(t.now), t.s.datetime(t.now), micros(t.now), word.AlertID)
-		if err != nil {
-			return fmt.Errorf("mark alert as sent: %w", err)
-		}
-	}
-	if word.Status == alerting.Pending && word.Reason.Code == words[0].Reason.Code {
-		return nil // the trail says so already; the word counts its attempts
-	}
-	return t.trailWord(ctx, word)
 }
 
 // trailWord adds what became of a word to its alert's trail, if the alert is

@@ -107,7 +107,7 @@ func (s *Store) ClaimTrial(ctx context.Context, robot string, group int64, owner
 		if err := c.mayTry(ctx); err != nil {
 			return err
 		}
-		message, err := c.reserve(ctx, group, 0, content)
+		message, err := c.reserve(ctx, alerting.Message{Kind: alerting.TestMessage, GroupID: group, Content: content}, 0)
 		if err != nil {
 			return err
 		}
@@ -133,8 +133,8 @@ func (c *claiming) mayTry(ctx context.Context) error {
 		why.Until = c.state.PausedUntil
 		return &alerting.RefusedError{Reason: why}
 	}
-	slot, err := c.t.nextSlot(ctx, c.robot)
-	if err == nil && slot.After(now) {
+	slots, err := slots(ctx, c.t, c.robot, now)
+	if slot := alerting.NextSlot(slots, now); err == nil && slot.After(now) {
 		return &alerting.RefusedError{Reason: alerting.Reason{Code: "robot_budget", Until: slot}}
 	}
 	return err

@@ -257,6 +257,7 @@ type batchTx struct {
 	ledgers  map[string]*alerting.Ledger // of each target
 	keys     map[string]storedAnswer     // of each Idempotency-Key
 	results  []result
+	without  string // the robot that is not told
 }
 
 func (b *batchTx) run(ctx context.Context, batch []*call) error {
@@ -288,6 +289,9 @@ func (b *batchTx) load(ctx context.Context, batch []*call) error {
 	var err error
 	if b.groups, err = b.t.s.groups(ctx, b.t); err != nil {
 		return err
+	}
+	if b.without != "" {
+		b.groups = slices.DeleteFunc(b.groups, func(g alerting.Group) bool { return alerting.RobotID(g.Webhook) == b.without })
 	}
 	if b.silences, err = b.t.silences(ctx); err != nil {
 		return err

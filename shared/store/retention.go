@@ -138,10 +138,12 @@ func (t *tx) forget(ctx context.Context, some []ended) error {
 	return w.writeTotals(ctx, t.s.shard)
 }
 
-// forgetTrials deletes old messages that belong to no alert.
+// forgetTrials deletes old messages that belong to no alert: also digests, once
+// the last alert that they told of is gone.
 func (s *Store) forgetTrials(ctx context.Context, age time.Duration) error {
 	return s.inTx(ctx, func(t *tx) error {
-		err := t.update(ctx, "DELETE FROM alert_messages WHERE alert_id IS NULL AND status <> 'SENDING' AND slot_until < ?", t.now.Add(-age).UnixMicro())
+		err := t.update(ctx, "DELETE FROM alert_messages WHERE alert_id IS NULL AND status <> 'SENDING' AND slot_until < ? "+
+			"AND NOT EXISTS (SELECT 1 FROM alert_notifications n WHERE n.message_id = alert_messages.id)", t.now.Add(-age).UnixMicro())
 		if err != nil {
 			return fmt.Errorf("delete old test messages: %w", err)
 		}

@@ -38,14 +38,15 @@ func scanNotification(row scanner) (alerting.Notification, error) {
 	return n, err
 }
 
-const messageColumns = "id, robot, group_id, status, content, errcode, error, sent_us, answered_us, slot_until"
+const messageColumns = "id, robot, group_id, status, content, errcode, error, sent_us, answered_us, slot_until, kind, words"
 
 func scanMessage(row scanner) (alerting.Message, error) {
 	var m alerting.Message
 	var status string
-	var errText sql.NullString
+	var errText, kind sql.NullString
 	var sent, answered, slot sql.NullInt64
-	err := row.Scan(&m.ID, &m.Robot, &m.GroupID, &status, &m.Content, &m.ErrCode, &errText, &sent, &answered, &slot)
+	err := row.Scan(&m.ID, &m.Robot, &m.GroupID, &status, &m.Content, &m.ErrCode, &errText, &sent, &answered, &slot, &kind, &m.Words)
+	m.Kind = alerting.MessageKind(kind.String)
 	m.Status, m.Error = alerting.MessageStatus(status), errText.String
 	m.SentAt, m.AnsweredAt, m.SlotUntil = instant(sent), instant(answered), instant(slot)
 	return m, err

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"trade-monitor/shared/alerting"
 )
@@ -33,9 +35,11 @@ func (s *Store) story(ctx context.Context, id int64) (alerting.Story, error) {
 	if story.Notifications, err = collect(ctx, s.reader, scanNotification, "SELECT "+notificationColumns+" FROM alert_notifications WHERE alert_id = ? ORDER BY id", id); err != nil {
 		return story, fmt.Errorf("read notifications of %d: %w", id, err)
 	}
-	if story.Messages, err = collect(ctx, s.reader, scanMessage, "SELECT "+messageColumns+
-		" FROM alert_messages WHERE alert_id = ? ORDER BY id", id); err != nil {
-		return story, fmt.Errorf("read messages of %d: %w", id, err)
+	if story.Messages, err = s.messagesOf(ctx, id, story.Notifications); err != nil {
+		return story, err
+	}
+	if err := s.explainWaits(ctx, story.Notifications); err != nil {
+		return story, err
 	}
 	if story.Remediations, err = collect(ctx, s.reader, scanRemediation, "SELECT "+remediationColumns+" FROM alert_remediations WHERE alert_id = ? ORDER BY id", id); err != nil {
 		return story, fmt.Errorf("read remediations of %d: %w", id, err)
@@ -48,6 +52,89 @@ func (s *Store) story(ctx context.Context, id int64) (alerting.Story, error) {
 		return story, fmt.Errorf("read decisions of %d: %w", id, err)
 	}
 	return story, nil
+}
+
+// messagesOf are the messages about one alert, and the digests that carried words
+// about it among others; those words are marked.
+func (s *Store) messagesOf(ctx context.Context, alert int64, words []alerting.Notification) ([]alerting.Message, error) {
+	messages, err := collect(ctx, s.reader, scanMessage, "SELECT "+messageColumns+" FROM alert_messages WHERE alert_id = ? ORDER BY id", alert)
+	if err != nil {
+		return nil, fmt.Errorf("read messages of %d: %w", alert, err)
+	}
+	var digests []int64
+	for _, n := range words {
+		known := slices.ContainsFunc(messages, func(m alerting.Message) bool { return m.ID == n.MessageID })
+		if n.MessageID != 0 && !known && !slices.Contains(digests, n.MessageID) {
+			digests = append(digests, n.MessageID)
+		}
+	}
+	if len(digests) == 0 {
+		return messages, nil
+	}
+	shared, err := collect(ctx, s.reader, scanMessage, "SELECT "+messageColumns+" FROM alert_messages WHERE id IN ("+list(len(digests))+")", anys(digests)...)
+	if err != nil {
+		return nil, fmt.Errorf("read digests of %d: %w", alert, err)
+	}
+	for i := range words {
+		words[i].Folded = slices.ContainsFunc(shared, func(m alerting.Message) bool { return m.ID == words[i].MessageID && m.Words > 1 })
+	}
+	messages = append(messages, shared...)
+	slices.SortFunc(messages, func(a, b alerting.Message) int { return cmp.Compare(a.ID, b.ID) })
+	return messages, nil
+}
+
+// explainWaits says of the words that wait what they wait for.
+func (s *Store) explainWaits(ctx context.Context, words []alerting.Notification) error {
+	if !slices.ContainsFunc(words, func(n alerting.Notification) bool { return n.Status == alerting.Pending }) {
+		return nil
+	}
+	now, err := s.clock(ctx)
+	if err != nil {
+		return err
+	}
+	groups, err := s.groups(ctx, s.reader)
+	if err != nil {
+		return err
+	}
+	groups = append(groups, alerting.FallbackGroup(s.policy().Fallback))
+	for i := range words {
+		n := &words[i]
+		at := slices.IndexFunc(groups, func(g alerting.Group) bool { return g.ID == n.GroupID })
+		if n.Status != alerting.Pending || at < 0 {
+			continue
+		}
+		n.AsOf = now
+		if n.Waits, err = s.waits(ctx, n, alerting.RobotID(groups[at].Webhook), now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waits says why a word is not sent now, and until when: its robot rests, it was
+// tried too often, or more waits than the budget allows.
+func (s *Store) waits(ctx context.Context, n *alerting.Notification, robot string, now time.Time) (alerting.Reason, error) {
+	rests, err := collect(ctx, s.reader, func(row scanner) (alerting.Reason, error) {
+		var why reasonScan
+		err := row.Scan(&why.code, &why.detail, &why.until)
+		return why.value(), err
+	}, "SELECT reason_code, reason_detail, paused_us FROM alert_robots WHERE robot = ? AND paused_us > ?", robot, now.UnixMicro())
+	if err != nil {
+		return alerting.Reason{}, fmt.Errorf("read the robot's rest: %w", err)
+	}
+	if len(rests) > 0 {
+		return rests[0], nil
+	}
+	if n.NextAt.After(now) {
+		why := n.Reason
+		why.Until = n.NextAt
+		return why, nil
+	}
+	turn, err := look(ctx, s.reader, robot, []int64{n.GroupID}, now)
+	if err != nil || turn.Kind != "" || turn.At.IsZero() {
+		return alerting.Reason{}, err
+	}
+	return alerting.Reason{Code: "overload", Until: turn.At}, nil
 }
 
 // firstEvent is the event that opened an alert: the alert keeps its words, so

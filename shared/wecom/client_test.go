@@ -44,7 +44,7 @@ func TestEveryErrcodeHasItsClass(t *testing.T) {
 	classes := map[int]alerting.VerdictClass{
 		-1: alerting.ClassBusy, 45033: alerting.ClassBusy, 45009: alerting.ClassRateLimit,
 		93000: alerting.ClassRobotGone, 93004: alerting.ClassRobotGone, 93008: alerting.ClassRobotGone,
-		40058: alerting.ClassBadWords, 45002: alerting.ClassBadWords, 40008: alerting.ClassBadWords, 44004: alerting.ClassBadWords,
+		40058: alerting.ClassTooLong, 45002: alerting.ClassTooLong, 40008: alerting.ClassBadWords, 44004: alerting.ClassBadWords,
 		12345: alerting.ClassBusy, // not known: to be tried again
 	}
 	srv := wecomtest.Start(t)

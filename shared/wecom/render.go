@@ -46,6 +46,9 @@ func Render(b alerting.Brief, p RenderOptions, now time.Time) string {
 	w := words{Brief: b, RenderOptions: p, now: now}
 	head, tail, mention := w.head(), w.tail(""), w.mention()
 	limit := MaxMarkdown - len(mention)
+	if b.Short {
+		limit = MaxMarkdown/2 - len(mention)
+	}
 	mark := p.Language.Pick(cutZh, cutEn)
 	if log := cut(w.log(), min(maxLog, max(limit-len(head)-len(tail), 0)/2), mark); log != "" {
 		tail = w.tail(log + "\n\n")
@@ -129,11 +132,13 @@ var severityWords = map[alerting.Severity][2]string{
 	alerting.Critical: {"严重", "Critical"},
 }
 
-func (w *words) severityWord() string {
-	if word, ok := severityWords[w.Alert.Severity]; ok {
-		return w.Language.Pick(word[0], word[1])
+func (w *words) severityWord() string { return severityWord(w.Language, w.Alert.Severity) }
+
+func severityWord(lang alerting.Language, s alerting.Severity) string {
+	if word, ok := severityWords[s]; ok {
+		return lang.Pick(word[0], word[1])
 	}
-	return escapeLine(clip(string(w.Alert.Severity), 20)) // a row that a person wrote
+	return escapeLine(clip(string(s), 20)) // a row that a person wrote
 }
 
 func (w *words) severity() string {

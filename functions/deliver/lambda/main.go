@@ -11,7 +11,6 @@ import (
 	"time"
 	_ "time/tzdata" // the runtime image has no time zones
 
-	"trade-monitor/shared/alerting"
 	"trade-monitor/shared/config"
 	"trade-monitor/shared/delivery"
 	"trade-monitor/shared/lambdahttp"
@@ -34,8 +33,7 @@ func setup(log *slog.Logger) (lambdahttp.Pass, error) {
 	db, err := mysql.Open(mysql.Options{Host: my.Host, Port: my.Port, User: my.User, Password: my.Password,
 		Database: my.Database, TLS: my.TLS, Location: cfg.Location, Policy: cfg.Policy, Log: log})
 	how := wecom.RenderOptions{Language: cfg.Language, Location: cfg.Location, PublicURL: cfg.PublicURL}
-	render := func(b alerting.Brief) string { return wecom.Render(b, how, time.Now()) }
-	loop := delivery.New(db, wecom.New(wecom.Options{AllowedHosts: cfg.AllowedHosts}), delivery.Options{Owner: rand.Text(), Fallback: cfg.Fallback, Render: render, Log: log})
+	loop := delivery.New(db, wecom.New(wecom.Options{AllowedHosts: cfg.AllowedHosts}), delivery.Options{Owner: rand.Text(), Fallback: cfg.Fallback, Render: how, Log: log, Patience: 16 * time.Second})
 	beats := watch.NewHeartbeats(db, db, watch.HeartbeatsOptions{Language: cfg.Language, Location: cfg.Location, Log: log, Tolerance: 150 * time.Second})
 	judge := func(ctx context.Context) error { _, err := beats.RunOnce(ctx); return err } // first: a robot that hangs must not keep it
 	again := func(ctx context.Context) error { _, err := db.Recheck(ctx); return err }    // what a silence kept back and goes on is owed when it ends

@@ -21,7 +21,7 @@ const (
 )
 
 // Version is the newest migration: what this program needs.
-const Version = 3
+const Version = 4
 
 // Migrate brings the database to Version. Several processes may call it at
 // once: one works, the others wait. DDL of MySQL is not transactional, so each
@@ -40,7 +40,8 @@ func Migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 		goose.WithGoMigrations(
 			goose.NewGoMigration(1, &goose.GoFunc{RunDB: first(log)}, nil),
 			goose.NewGoMigration(2, &goose.GoFunc{RunDB: watches}, nil),
-			goose.NewGoMigration(3, &goose.GoFunc{RunDB: remediation(log)}, nil)))
+			goose.NewGoMigration(3, &goose.GoFunc{RunDB: remediation(log)}, nil),
+			goose.NewGoMigration(4, &goose.GoFunc{RunDB: storms(log)}, nil)))
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
@@ -125,6 +126,16 @@ func remediation(log *slog.Logger) func(context.Context, *sql.DB) error {
 			return err
 		}
 		return addIndex(ctx, db, orderedIndex, log)
+	}
+}
+
+// storms adds what digests need.
+func storms(log *slog.Logger) func(context.Context, *sql.DB) error {
+	return func(ctx context.Context, db *sql.DB) error {
+		if err := addColumns(ctx, db, "alert_messages", messageColumns, log); err != nil {
+			return err
+		}
+		return addColumns(ctx, db, "alert_robots", robotColumns, log)
 	}
 }
 

@@ -57,7 +57,7 @@ func everyCall(t testing.TB, s *store.Store) map[string]func() error {
 		"SaveWatch": func() error { return s.SaveWatch(t.Context(), alerting.WatchMemory{}) },
 		"Load":      func() error { _, err := s.LoadWatches(t.Context(), "h"); return err },
 		"ClaimMessage": func() error {
-			_, _, err := s.ClaimMessage(t.Context(), robot, []int64{0}, "me", time.Minute, func(alerting.Brief) string { return "" })
+			_, _, err := s.ClaimMessage(t.Context(), robot, []int64{0}, "me", time.Minute, storetest.Pen(func(alerting.Brief) string { return "words" }))
 			return err
 		},
 	}

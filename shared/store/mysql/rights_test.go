@@ -60,7 +60,7 @@ func requireWorksWithoutDDL(t *testing.T, db storetest.Database) {
 	receipt, err := s.RecordEvent(t.Context(), storetest.Event(service), &alerting.Idempotency{Key: "k", Body: "b"})
 	require.NoError(t, err)
 	robot := alerting.RobotID(storetest.Policy().Fallback)
-	claim, _, err := s.ClaimMessage(t.Context(), robot, []int64{0}, "me", time.Second, func(alerting.Brief) string { return "words" })
+	claim, _, err := s.ClaimMessage(t.Context(), robot, []int64{0}, "me", time.Second, storetest.Pen(func(alerting.Brief) string { return "words" }))
 	require.NoError(t, err)
 	require.NoError(t, s.SettleMessage(t.Context(), claim, alerting.Verdict{Status: alerting.Accepted, Class: alerting.ClassOK}, 0))
 	work, _, err := s.ClaimRemediations(t.Context(), "me", alerting.Host{}, time.Minute)

@@ -35,6 +35,8 @@ func rowsOf(t testing.TB, db storetest.Database) (all []string) {
 
 // olderThan takes a database back to what it was before a migration.
 var olderThan = map[int]string{
+	4: "ALTER TABLE alert_messages DROP COLUMN kind, DROP COLUMN words; ALTER TABLE alert_robots DROP COLUMN storm_us, DROP COLUMN storm_group; " +
+		"DELETE FROM alert_schema_version WHERE version_id = 4; ",
 	3: "DROP TABLE alert_evidence, alert_runners, alert_brakes, alert_rearms, alert_silences; " +
 		"ALTER TABLE alert_remediations DROP INDEX ix_remediation_ordered, DROP COLUMN rung, DROP COLUMN host, DROP COLUMN proven_us; DELETE FROM alert_schema_version WHERE version_id = 3; ",
 	2: "DROP TABLE alert_heartbeats, alert_watches, alert_liveness; DELETE FROM alert_schema_version WHERE version_id = 2; ",
@@ -43,7 +45,7 @@ var olderThan = map[int]string{
 // TestADatabaseOfAnOlderVersionMigratesInPlace: what a version adds is added to
 // a database at work, whose rows stay as they are.
 func TestADatabaseOfAnOlderVersionMigratesInPlace(t *testing.T) {
-	for version, back := range map[string]string{"1": olderThan[3] + olderThan[2], "2": olderThan[3]} {
+	for version, back := range map[string]string{"1": olderThan[4] + olderThan[3] + olderThan[2], "2": olderThan[4] + olderThan[3], "3": olderThan[4]} {
 		t.Run(version, func(t *testing.T) {
 			db, reference := storetest.MariaDB(t), storetest.MariaDB(t)
 			migrate(t, db)
@@ -71,13 +73,13 @@ func TestADatabaseOfAnOlderVersionMigratesInPlace(t *testing.T) {
 }
 
 // TestInitSQLOverAnOlderVersion is the same by hand, for a user without DDL
-// rights. Version 3 changes a table that is there, which the script leaves to
-// the migration: it does not claim the version.
+// rights. Versions 3 and 4 change tables that are there, which the script leaves
+// to the migrations: it does not claim them.
 func TestInitSQLOverAnOlderVersion(t *testing.T) {
 	db := storetest.MariaDB(t)
 	migrate(t, db)
 	hand := db.Admin(t, db.Name)
-	_, err := hand.Exec(olderThan[3] + olderThan[2] +
+	_, err := hand.Exec(olderThan[4] + olderThan[3] + olderThan[2] +
 		"INSERT INTO alert_schema_version (id, version_id, is_applied) VALUES (3, 7, 0)") // some row has the number that ours would get
 	require.NoError(t, err)
 	_, err = hand.Exec(script(t, initSQL))

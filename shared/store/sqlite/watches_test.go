@@ -30,7 +30,8 @@ func TestADatabaseOfVersion1MigratesInPlace(t *testing.T) {
 	require.NoError(t, err)
 	_, err = hand.Exec("DROP TABLE alert_heartbeats; DROP TABLE alert_watches; DROP TABLE alert_liveness; " +
 		"DROP TABLE alert_evidence; DROP TABLE alert_runners; DROP TABLE alert_brakes; DROP TABLE alert_rearms; DROP TABLE alert_silences; " +
-		"DROP INDEX ix_remediation_ordered; ALTER TABLE alert_remediations DROP COLUMN rung; ALTER TABLE alert_remediations DROP COLUMN host; ALTER TABLE alert_remediations DROP COLUMN proven_us; DELETE FROM alert_schema_version WHERE version_id >= 2")
+		"DROP INDEX ix_remediation_ordered; ALTER TABLE alert_remediations DROP COLUMN rung; ALTER TABLE alert_remediations DROP COLUMN host; ALTER TABLE alert_remediations DROP COLUMN proven_us; " +
+		"ALTER TABLE alert_messages DROP COLUMN kind; ALTER TABLE alert_messages DROP COLUMN words; ALTER TABLE alert_robots DROP COLUMN storm_us; ALTER TABLE alert_robots DROP COLUMN storm_group; DELETE FROM alert_schema_version WHERE version_id >= 2")
 	require.NoError(t, err)
 	require.NoError(t, hand.Close())
 

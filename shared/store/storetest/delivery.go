@@ -37,8 +37,25 @@ var (
 	robot    = alerting.RobotID(Policy().Fallback)
 )
 
-func contentOf(b alerting.Brief) string {
-	return fmt.Sprintf("%s %s %s", b.Notification.Kind, b.Alert.Service, b.Alert.Severity)
+// Pen writes the message about one word, and numbers about many.
+type Pen func(alerting.Brief) string
+
+func (write Pen) Word(b alerting.Brief) string { return write(b) }
+
+func (write Pen) Digest(d alerting.Digest) string {
+	return fmt.Sprintf("digest critical=%t words=%d alerts=%d services=%d form=%d", d.Critical, d.Words, d.Alerts, d.Services, d.Form)
+}
+
+func (write Pen) StormOver(s alerting.Storm) string {
+	return fmt.Sprintf("over events=%d alerts=%d messages=%d lost=%d", s.Events, s.Alerts, s.Messages, s.Lost)
+}
+
+var contentOf Pen = func(b alerting.Brief) string {
+	text := fmt.Sprintf("%s %s %s", b.Notification.Kind, b.Alert.Service, b.Alert.Severity)
+	if b.Short {
+		text += " short"
+	}
+	return text
 }
 
 func claimAs(t testing.TB, s *store.Store, owner string) (*alerting.Claim, time.Time) {
@@ -96,17 +113,27 @@ func testOneInFlight(t *testing.T, e Engine) {
 	claim(t, s)
 }
 
+// testBudget: tests use the budget as well as words do, so 20 are 20.
 func testBudget(t *testing.T, e Engine) {
 	s := e.open(t, bare)
-	for i := range 25 {
-		record(t, s, plainEvent(fmt.Sprint(i)))
+	for i := range 8 {
+		ev := plainEvent(fmt.Sprint(i))
+		record(t, s, ev)
+		ev.Type, ev.Severity = "CPU", alerting.Critical
+		record(t, s, ev)
 	}
-	for i := range alerting.RobotBudget {
+	for i := range 16 {
 		settle(t, s, claim(t, s), accepted)
 		if i == 9 {
 			e.pass(t, 30*time.Second)
 		}
 	}
+	for range 4 {
+		c, err := try(t, s, "tester")
+		require.NoError(t, err)
+		settle(t, s, c, accepted)
+	}
+	record(t, s, plainEvent("one more"))
 	again := e.open(t, bare) // the budget outlives the process
 	none, next := claimAs(t, again, "me")
 	require.Nil(t, none)
@@ -115,9 +142,7 @@ func testBudget(t *testing.T, e Engine) {
 	none, _ = claimAs(t, again, "me")
 	require.Nil(t, none)
 	e.pass(t, 22*time.Second)
-	for range 5 {
-		settle(t, again, claim(t, again), accepted)
-	}
+	settle(t, again, claim(t, again), accepted)
 	requireDelivered(t, e)
 }
 
@@ -193,7 +218,7 @@ func testBrief(t *testing.T, e Engine) {
 	ev := Event(container)
 	record(t, s, ev)
 	var briefs []alerting.Brief
-	render := func(b alerting.Brief) string { briefs = append(briefs, b); return "x" }
+	render := Pen(func(b alerting.Brief) string { briefs = append(briefs, b); return "x" })
 	c, _, err := s.ClaimMessage(t.Context(), robot, []int64{0}, "me", time.Second, render)
 	require.NoError(t, err)
 	settle(t, s, c, accepted)
@@ -253,7 +278,7 @@ func testRefusedContent(t *testing.T, e Engine) {
 	record(t, s, plainEvent("a"))
 	func() {
 		defer func() { require.NotNil(t, recover()) }()
-		_, _, _ = s.ClaimMessage(t.Context(), robot, []int64{0}, "me", time.Second, func(alerting.Brief) string { panic("rendering failed") })
+		_, _, _ = s.ClaimMessage(t.Context(), robot, []int64{0}, "me", time.Second, Pen(func(alerting.Brief) string { panic("rendering failed") }))
 	}()
 	require.Zero(t, e.count(t, "SELECT COUNT(*) FROM alert_messages"))
 	settle(t, s, claim(t, s), accepted)

@@ -32,10 +32,10 @@ func calling(p *alerting.Policy) {
 func mentioned(t *testing.T, s *store.Store, v alerting.Verdict, groups ...int64) string {
 	t.Helper()
 	var called []string
-	c, next, err := s.ClaimMessage(t.Context(), robot, groups, "me", slack, func(b alerting.Brief) string {
+	c, next, err := s.ClaimMessage(t.Context(), robot, groups, "me", slack, Pen(func(b alerting.Brief) string {
 		called = b.Mention
 		return contentOf(b)
-	})
+	}))
 	require.NoError(t, err)
 	require.NotNil(t, c, "nothing to claim before %v", next)
 	settle(t, s, c, v)

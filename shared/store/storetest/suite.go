@@ -75,8 +75,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 		suite
 	}{
 		{"events", events}, {"words", words}, {"idempotency", idempotency}, {"batches", batches}, {"totals", totals}, {"lists", lists},
-		{"delivery", deliveries}, {"verdicts", verdicts}, {"reconciliation", reconciliation},
-		{"remediation", remediations}, {"intents", intents}, {"storms", storms}, {"ledger", ledgers}, {"rearms", rearms}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions}, {"silences", silences},
+		{"delivery", deliveries}, {"storms", storms}, {"broken robots", brokenRobots}, {"verdicts", verdicts}, {"reconciliation", reconciliation},
+		{"remediation", remediations}, {"intents", intents}, {"repeats", repeats}, {"ledger", ledgers}, {"rearms", rearms}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions}, {"silences", silences},
 		{"hosts", hosts}, {"heartbeats", heartbeats}, {"judgements", judgements}, {"declarations", declarations}, {"watches", watchMemories},
 	} {
 		t.Run(theme.name, func(t *testing.T) { theme.run(t, fresh) })
@@ -146,7 +146,7 @@ var clockColumns = map[string][]string{
 	"alert_events":        {"received_us"},
 	"alert_notifications": {"next_us", "created_us", "settled_us"},
 	"alert_messages":      {"sent_us", "answered_us", "slot_until"},
-	"alert_robots":        {"lease_us", "paused_us"},
+	"alert_robots":        {"lease_us", "paused_us", "storm_us"},
 	"alert_remediations":  {"requested_us", "ordered_us", "ended_us", "next_us", "lease_us", "call_limit_us", "reason_until", "proven_us"},
 	"alert_decisions":     {"at_us", "last_us"},
 	"alert_rechecks":      {"at_us"},

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"trade-monitor/shared/wecom/wecomtest"
+)
+
+// A group whose robot is gone hears nothing: the others are told, once, and what
+// waited is sent when a test arrives there.
+func TestTheOtherGroupsAreToldThatARobotIsGone(t *testing.T) {
+	robots, env := robotsFor(t)
+	s := launch(t, env...)
+	trade, ops := robots.Key("trade"), robots.Key("ops")
+	s.addGroup("交易组", robots.Webhook("trade"))
+	s.addGroup("运维", robots.Webhook("ops"))
+	robots.Fail(trade, wecomtest.ErrCode(93008))
+	s.notify(ticker("svc"))
+	robots.ExpectWithin(t, 3*time.Second, ops, "Ticker同步超时告警")
+	robots.ExpectWithin(t, 3*time.Second, ops, "群机器人已失效", "交易组", "errcode 93008")
+	robots.ExpectNoMore(t, trade, 0)
+
+	require.Equal(t, http.StatusOK, s.post("/api/alerts/wechat-groups/1/test", "").status)
+	robots.ExpectWithin(t, 3*time.Second, trade, "测试消息")
+	robots.ExpectWithin(t, 3*time.Second, trade, "Ticker同步超时告警")
+	robots.ExpectWithin(t, 3*time.Second, ops, "已恢复：群机器人已失效", "交易组")
+	robots.ExpectNoMore(t, ops, time.Second)
+	robots.ExpectNoMore(t, trade, 0)
+	alarm := s.alarms("交易组")
+	require.Len(t, alarm, 1)
+	assert.Equal(t, "ROBOT_BROKEN", alarm[0]["alertType"])
+	assert.Equal(t, "RESOLVED", alarm[0]["status"])
+}
+
+// What WeCom says is too long is cut once.
+func TestAMessageThatIsTooLongIsCutOnce(t *testing.T) {
+	robots, env := robotsFor(t)
+	s := launch(t, env...)
+	key := robots.Key("fallback")
+	robots.Fail(key, wecomtest.ErrCode(40058))
+	s.notify(ticker("svc"))
+	m := robots.ExpectWithin(t, 3*time.Second, key, "Ticker同步超时告警")
+	assert.LessOrEqual(t, len(m.Content), 2048)
+	await(t, 3*time.Second, "the word is settled", func() bool { return objects(s.story(1), "notifications")[0]["status"] == "SENT" })
+	assert.Len(t, objects(s.story(1), "messages"), 2)
+}
