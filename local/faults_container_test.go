@@ -26,8 +26,8 @@ var containerFaults = []fault{
 			w.firstEnd()
 		},
 		want: want{
-			restarts: thrice, alerts: "CONTAINER_DOWN, CONTAINER_RESTARTING", remedies: "FAILED not_stable ×3, SKIPPED budget",
-			says: []string{"意外退出", "未恢复，请处理", "反复重启", "未恢复，请处理", "未恢复，请处理", "熔断"},
+			restarts: thrice, unordered: true, alerts: "CONTAINER_DOWN, CONTAINER_RESTARTING", remedies: "FAILED not_stable ×3, SKIPPED budget",
+			says: []string{"反复重启", "意外退出", "熔断", "未恢复，请处理", "未恢复，请处理", "未恢复，请处理"},
 		},
 	},
 	{

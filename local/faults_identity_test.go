@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"trade-monitor/shared/docker/dockertest"
 )
 
@@ -52,13 +54,15 @@ var identityFaults = []fault{
 	},
 	{
 		zh: "确认期间同名重建", en: "container recreated with the same name during verification",
+		set: setting{policy: "defaults: {cooldown: 10s, startGrace: 8s, verify: {stable: 6s, healthy: 10s}}"},
 		act: func(w *faultWorld) {
 			w.report(targetName)
 			w.reaches("VERIFYING")
+			time.Sleep(3 * time.Second)
 			w.target.Remove()
 			w.run(dockertest.Spec{ExactName: targetName})
 		},
-		want: want{restarts: once, alerts: "TICKER_SYNC_TIMEOUT", remedies: "FAILED container_changed, SKIPPED symptom_gone", says: []string{"Ticker同步超时告警", "未恢复，请处理", "症状已消失"}},
+		want: want{restarts: once, alerts: "TICKER_SYNC_TIMEOUT", remedies: "FAILED container_changed, SKIPPED starting, SKIPPED symptom_gone", says: []string{"Ticker同步超时告警", "未恢复，请处理", "刚刚启动", "症状已消失"}},
 	},
 	{
 		zh: "被人停止，之后收到事件", en: "stopped by a person, then an event comes", quick: true,

@@ -212,7 +212,7 @@ func starting(_ *Policy, rule Rule, q *Ask) (Reason, bool) {
 		grace = rule.Verify.Healthy
 	case q.Type == ContainerRestarting: // that it was just started is the symptom
 	case last != nil && last.ContainerID == c.ID && last.StartedAfter.Equal(c.StartedAt):
-	case !c.FinishedAt.IsZero(): // started again; a first start has nothing behind it
+	case !c.FinishedAt.IsZero() || q.startedSince(): // a first start has nothing behind it, unless it was made anew for what was told
 		grace = rule.Guard.StartGrace
 	}
 	left := grace - q.Facts.Now.Sub(c.StartedAt)
@@ -234,9 +234,12 @@ func recoveredLate(_ *Policy, rule Rule, q *Ask) (Reason, bool) {
 // toldBefore: no event came since our step that failed, or since somebody else
 // started the container anew.
 func (q *Ask) toldBefore() bool {
-	if last := q.Ledger.newest(); q.Rung > 0 && last != nil && !q.SeenAt.After(last.OrderedAt) {
-		return true
-	}
+	last := q.Ledger.newest()
+	return q.Rung > 0 && last != nil && !q.SeenAt.After(last.OrderedAt) || q.startedSince()
+}
+
+// startedSince: the container runs, and was started after the last event.
+func (q *Ask) startedSince() bool {
 	runs := q.Facts.Now.Sub(q.Facts.Container.StartedAt) // by the engine's clock, SeenAt is by the store's
 	return q.Facts.Container.Running && !q.SeenAt.IsZero() && q.Now.Sub(q.SeenAt) > runs+factsAge
 }

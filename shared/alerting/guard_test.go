@@ -92,8 +92,14 @@ func TestGuards(t *testing.T) {
 		"the same, by another clock": {asks(func(q *Ask) {
 			q.SeenAt, q.Facts.Now, q.Facts.Container.StartedAt = started.Add(-time.Minute), noon.Add(time.Hour), started.Add(time.Hour)
 		}), "symptom_gone", "", 0},
-		"the same, and the watch complains":     {asks(func(q *Ask) { q.SeenAt, q.Symptom = started.Add(-time.Minute), SymptomStays }), "", "", 0},
-		"the same, and it is not well":          {asks(func(q *Ask) { q.SeenAt, q.Facts.Container.Health = started.Add(-time.Minute), Unhealthy }), "", "", 0},
+		"the same, and the watch complains": {asks(func(q *Ask) { q.SeenAt, q.Symptom = started.Add(-time.Minute), SymptomStays }), "", "", 0},
+		"the same, and it is not well":      {asks(func(q *Ask) { q.SeenAt, q.Facts.Container.Health = started.Add(-time.Minute), Unhealthy }), "", "", 0},
+		"made anew since the event, just now": {asks(func(q *Ask) {
+			q.SeenAt, q.Facts.Container.StartedAt, q.Facts.Container.FinishedAt = noon.Add(-time.Minute), noon.Add(-10*time.Second), time.Time{}
+		}), "starting", "", 20 * time.Second},
+		"its first start, and an event of it": {asks(func(q *Ask) {
+			q.SeenAt, q.Facts.Container.StartedAt, q.Facts.Container.FinishedAt = noon, noon.Add(-10*time.Second), time.Time{}
+		}), "", "", 0},
 		"told with its start":                   {asks(func(q *Ask) { q.SeenAt = started.Add(-time.Second) }), "", "", 0},
 		"an event of the run":                   {asks(func(q *Ask) { q.SeenAt = started.Add(time.Minute) }), "", "", 0},
 		"that it restarts is what is wrong":     {asks(func(q *Ask) { q.Type, q.Facts.Container.StartedAt = ContainerRestarting, noon.Add(-time.Second) }), "", "", 0},
