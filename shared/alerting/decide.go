@@ -190,7 +190,7 @@ func (c *Change) decideRemedy(s State, p *Policy, now time.Time) (why Reason, sk
 	if rule.Action == NoAction {
 		return Reason{}, false
 	}
-	rung := s.Ledger.rung(a, rule, c.Disproved)
+	rung := s.Ledger.rung(a, rule, p.Mode, c.Disproved)
 	action := rule.Step(rung)
 	why = p.Guard(Ask{Type: a.Type, Severity: a.Severity, Action: action, Rung: rung, Container: target, Ledger: s.Ledger, Silenced: s.Silences.Holding(a.Type, a.Service, a.Severity, now).Reason(), Now: now})
 	if why.Code != "mode_off" { // what another process has planned is not for this one to drop

@@ -121,7 +121,7 @@ func notAllowed(p *Policy, _ Rule, q *Ask) (Reason, bool) {
 	if q.known() {
 		return why, !p.Admits(q.Facts.Container)
 	}
-	return why, !p.Lists(q.Container) && !slices.Contains(p.Elsewhere, q.Container)
+	return why, !p.Reaches(q.Container)
 }
 
 // underWay: no cooldown holds a person; when the other one ends is not known.
@@ -153,8 +153,13 @@ func inHand(_ *Policy, _ Rule, q *Ask) (Reason, bool) {
 	}
 	until := q.Facts.KilledAt.Add(q.Facts.Container.StopTimeout + handsOff)
 	left := until.Sub(q.Facts.Now)
-	return Reason{Detail: q.Container, Until: q.Now.Add(left)}, left > 0
+	return Reason{Detail: q.Container, Until: q.Now.Add(left)}, left > 0 && !q.toCome(q.Facts.KilledAt)
 }
+
+// toCome tells whether a time of the engine's is still to come by its own clock,
+// which was set back since: it says nothing of how long ago that was, and must not
+// hold anything until then.
+func (q *Ask) toCome(at time.Time) bool { return at.After(q.Facts.Now.Add(factsAge)) }
 
 // stoppedByPerson: who stopped it knows why.
 func stoppedByPerson(_ *Policy, _ Rule, q *Ask) (Reason, bool) {
@@ -168,7 +173,18 @@ func stoppedByPerson(_ *Policy, _ Rule, q *Ask) (Reason, bool) {
 // run, and not by us.
 func (q *Ask) killedByOthers() bool {
 	f := q.Facts
-	return f.KilledAt.After(f.Container.StartedAt) && !q.ours(f.Container.StartedAt)
+	if !f.KilledAt.After(f.Container.StartedAt) {
+		return false
+	}
+	return !q.ours(f.Container.StartedAt) || q.sinceOurs(f.Now.Sub(f.KilledAt))
+}
+
+// sinceOurs tells whether what happened so long ago came after our newest action
+// was over: one that the engine refused leaves the run as it was, and who ends it
+// later is somebody else.
+func (q *Ask) sinceOurs(ago time.Duration) bool {
+	last := q.Ledger.newest()
+	return !last.EndedAt.IsZero() && ago+factsAge < q.Now.Sub(last.EndedAt)
 }
 
 // ours tells whether our newest action ended the run that began at a time.
@@ -200,7 +216,7 @@ func starting(_ *Policy, rule Rule, q *Ask) (Reason, bool) {
 		grace = rule.Guard.StartGrace
 	}
 	left := grace - q.Facts.Now.Sub(c.StartedAt)
-	return Reason{Detail: q.Container, Until: q.Now.Add(left)}, left > 0
+	return Reason{Detail: q.Container, Until: q.Now.Add(left)}, left > 0 && !q.toCome(c.StartedAt)
 }
 
 // recoveredLate: what was told is of an earlier run, no watch complains, and the

@@ -23,6 +23,9 @@ func TestGuards(t *testing.T) {
 	oursEnded := func(q *Ask) {
 		q.Ledger.Enter(&Remediation{Status: Failed, ContainerID: "c1", StartedBefore: started, OrderedAt: noon.Add(-time.Hour)})
 	}
+	triedInVain := func(q *Ask) {
+		q.Ledger.Enter(&Remediation{Status: Failed, ContainerID: "c1", StartedBefore: started, OrderedAt: noon.Add(-30 * time.Minute), EndedAt: noon.Add(-29 * time.Minute)})
+	}
 	failedBefore := func(q *Ask) {
 		q.Rung, q.SeenAt = 1, noon.Add(-2*time.Hour)
 		q.Ledger.Enter(&Remediation{Status: Failed, ContainerID: "c1", OrderedAt: noon.Add(-time.Hour), StartedAfter: started})
@@ -46,32 +49,37 @@ func TestGuards(t *testing.T) {
 			rule.MinSeverity = Critical
 			p.Rules[TickerSyncTimeout] = rule
 		}, "below_severity", "", 0},
-		"silenced":                             {asks(func(q *Ask) { q.Silenced = Reason{Code: "silenced", Until: noon.Add(time.Hour)} }), "silenced", "", time.Hour},
-		"under way":                            {asks(func(q *Ask) { q.Ledger = active(Remediation{RequestedAt: noon}) }), "under_way", "under_way", 5 * time.Minute},
-		"no step left":                         {asks(func(q *Ask) { q.Action = NoAction }), "ladder_end", "", 0},
-		"the brake holds":                      {asks(func(q *Ask) { q.Brake = &Brake{Until: noon.Add(time.Minute)} }), "brake", "", time.Minute},
-		"the brake was on":                     {asks(func(q *Ask) { q.Brake = &Brake{Until: noon} }), "", "", 0},
-		"the third container within a minute":  {asks(func(q *Ask) { q.Brake = &Brake{Recent: []string{"a", "b"}} }), "brake", "", 10 * time.Minute},
-		"the second":                           {asks(func(q *Ask) { q.Brake = &Brake{Recent: []string{"a"}} }), "", "", 0},
-		"one of the two once more":             {asks(func(q *Ask) { q.Brake = &Brake{Recent: []string{"a", service}} }), "", "", 0},
-		"out of budget":                        {asks(func(q *Ask) { q.Ledger = restarted(30*time.Minute, 20*time.Minute, 10*time.Minute) }), "budget", "", 30 * time.Minute},
-		"cooling down":                         {asks(func(q *Ask) { q.Ledger = restarted(time.Minute) }), "cooldown", "", 4 * time.Minute},
-		"somebody is stopping it":              {killed(5*time.Second, true), "in_hand_of_person", "in_hand_of_person", 15 * time.Second},
-		"it did not heed a signal":             {killed(20*time.Second, true), "", "", 0},
-		"a signal of the run before":           {killed(2*time.Hour, true), "", "", 0},
-		"somebody stopped it":                  {killed(time.Minute, false), "stopped_by_person", "", 0},
-		"somebody stopped it, the watch knows": {asks(func(q *Ask) { q.Facts.Ordered, q.Facts.Container.Running = true, false }), "stopped_by_person", "", 0},
-		"we stopped it":                        {asks(func(q *Ask) { killed(time.Minute, false)(nil, q); oursEnded(q); q.Rung = 1 }), "", "", 0},
-		"we are stopping it":                   {asks(func(q *Ask) { killed(time.Second, true)(nil, q); oursEnded(q) }), "", "", 0},
-		"paused":                               {sees(func(c *Container) { c.Paused = true }), "paused", "", 0},
-		"down by itself":                       {sees(func(c *Container) { c.Running = false }), "not_running", "", 0},
-		"down after a restart that failed":     {asks(func(q *Ask) { q.Facts.Container.Running, q.Rung = false, 1 }), "", "", 0},
-		"down, to be started":                  {asks(func(q *Ask) { q.Facts.Container.Running, q.Action = false, Start }), "", "", 0},
-		"its health check is starting":         {sees(func(c *Container) { c.Health, c.StartedAt = Starting, noon.Add(-time.Minute) }), "starting", "", 2 * time.Minute},
-		"its health check starts for ever":     {sees(func(c *Container) { c.Health, c.StartedAt = Starting, noon.Add(-3*time.Minute) }), "", "", 0},
-		"somebody restarted it":                {sees(func(c *Container) { c.StartedAt = noon.Add(-10 * time.Second) }), "starting", "", 20 * time.Second},
-		"somebody restarted it a while ago":    {sees(func(c *Container) { c.StartedAt = noon.Add(-30 * time.Second) }), "", "", 0},
-		"its first start":                      {sees(func(c *Container) { c.StartedAt, c.FinishedAt = noon.Add(-time.Second), time.Time{} }), "", "", 0},
+		"silenced":                                    {asks(func(q *Ask) { q.Silenced = Reason{Code: "silenced", Until: noon.Add(time.Hour)} }), "silenced", "", time.Hour},
+		"under way":                                   {asks(func(q *Ask) { q.Ledger = active(Remediation{RequestedAt: noon}) }), "under_way", "under_way", 5 * time.Minute},
+		"no step left":                                {asks(func(q *Ask) { q.Action = NoAction }), "ladder_end", "", 0},
+		"the brake holds":                             {asks(func(q *Ask) { q.Brake = &Brake{Until: noon.Add(time.Minute)} }), "brake", "", time.Minute},
+		"the brake was on":                            {asks(func(q *Ask) { q.Brake = &Brake{Until: noon} }), "", "", 0},
+		"the third container within a minute":         {asks(func(q *Ask) { q.Brake = &Brake{Recent: []string{"a", "b"}} }), "brake", "", 10 * time.Minute},
+		"the second":                                  {asks(func(q *Ask) { q.Brake = &Brake{Recent: []string{"a"}} }), "", "", 0},
+		"one of the two once more":                    {asks(func(q *Ask) { q.Brake = &Brake{Recent: []string{"a", service}} }), "", "", 0},
+		"out of budget":                               {asks(func(q *Ask) { q.Ledger = restarted(30*time.Minute, 20*time.Minute, 10*time.Minute) }), "budget", "", 30 * time.Minute},
+		"cooling down":                                {asks(func(q *Ask) { q.Ledger = restarted(time.Minute) }), "cooldown", "", 4 * time.Minute},
+		"somebody is stopping it":                     {killed(5*time.Second, true), "in_hand_of_person", "in_hand_of_person", 15 * time.Second},
+		"it did not heed a signal":                    {killed(20*time.Second, true), "", "", 0},
+		"a signal of the run before":                  {killed(2*time.Hour, true), "", "", 0},
+		"somebody stopped it":                         {killed(time.Minute, false), "stopped_by_person", "", 0},
+		"somebody stopped it, the watch knows":        {asks(func(q *Ask) { q.Facts.Ordered, q.Facts.Container.Running = true, false }), "stopped_by_person", "", 0},
+		"we stopped it":                               {asks(func(q *Ask) { killed(time.Minute, false)(nil, q); oursEnded(q); q.Rung = 1 }), "", "", 0},
+		"we are stopping it":                          {asks(func(q *Ask) { killed(time.Second, true)(nil, q); oursEnded(q) }), "", "", 0},
+		"somebody stops it, after we tried in vain":   {asks(func(q *Ask) { killed(time.Second, true)(nil, q); triedInVain(q) }), "in_hand_of_person", "in_hand_of_person", 19 * time.Second},
+		"somebody stopped it, after we tried in vain": {asks(func(q *Ask) { killed(time.Minute, false)(nil, q); triedInVain(q); q.Rung = 1 }), "stopped_by_person", "", 0},
+		"paused":                                      {sees(func(c *Container) { c.Paused = true }), "paused", "", 0},
+		"down by itself":                              {sees(func(c *Container) { c.Running = false }), "not_running", "", 0},
+		"down after a restart that failed":            {asks(func(q *Ask) { q.Facts.Container.Running, q.Rung = false, 1 }), "", "", 0},
+		"down, to be started":                         {asks(func(q *Ask) { q.Facts.Container.Running, q.Action = false, Start }), "", "", 0},
+		"its health check is starting":                {sees(func(c *Container) { c.Health, c.StartedAt = Starting, noon.Add(-time.Minute) }), "starting", "", 2 * time.Minute},
+		"its health check starts for ever":            {sees(func(c *Container) { c.Health, c.StartedAt = Starting, noon.Add(-3*time.Minute) }), "", "", 0},
+		"somebody restarted it":                       {sees(func(c *Container) { c.StartedAt = noon.Add(-10 * time.Second) }), "starting", "", 20 * time.Second},
+		"somebody restarted it a while ago":           {sees(func(c *Container) { c.StartedAt = noon.Add(-30 * time.Second) }), "", "", 0},
+		"started, and the clock was set back since":   {sees(func(c *Container) { c.StartedAt, c.FinishedAt = noon.Add(10*time.Minute), noon.Add(9*time.Minute) }), "", "", 0},
+		"signalled, and the clock was set back since": {killed(-10*time.Minute, true), "", "", 0},
+		"started just after the engine was asked":     {sees(func(c *Container) { c.StartedAt = noon.Add(time.Second) }), "starting", "", 31 * time.Second},
+		"its first start":                             {sees(func(c *Container) { c.StartedAt, c.FinishedAt = noon.Add(-time.Second), time.Time{} }), "", "", 0},
 		"a restart of ours has a cooldown": {asks(func(q *Ask) {
 			q.Facts.Container.StartedAt = noon.Add(-10 * time.Second)
 			q.Ledger.Enter(&Remediation{Status: Failed, ContainerID: "c1", OrderedAt: noon.Add(-time.Hour), StartedAfter: noon.Add(-10 * time.Second)})

@@ -29,10 +29,14 @@ func (l *Ledger) Enter(r *Remediation) {
 }
 
 // actedAt is when the action was ordered, or would have been in a dry run; zero:
-// it was not.
+// it was not. A start of what runs already needs no order and is an attempt all
+// the same: should it not help, it must not come again at once, and for ever.
 func (r *Remediation) actedAt() time.Time {
-	if r.dry() {
+	switch {
+	case r.dry():
 		return r.EndedAt
+	case r.OrderedAt.IsZero() && !r.StartedAfter.IsZero() && r.Status != Skipped:
+		return r.RequestedAt
 	}
 	return r.OrderedAt
 }
@@ -52,10 +56,10 @@ func (l *Ledger) acted(mode Mode) (times []time.Time) {
 	return times
 }
 
-// newest is the container's newest action; nil: there is none.
+// newest is the container's newest action that was ordered; nil: there is none.
 func (l *Ledger) newest() *Remediation {
 	for i := len(l.Past) - 1; i >= 0; i-- {
-		if !l.Past[i].dry() {
+		if !l.Past[i].OrderedAt.IsZero() {
 			return &l.Past[i]
 		}
 	}
@@ -117,15 +121,16 @@ func (g Guard) cooldown(acted []time.Time, now time.Time) time.Duration {
 }
 
 // rung is the step of the ladder that comes next for an alert. A success that
-// did not last, and so led to this alert, is a step that was taken.
-func (l *Ledger) rung(a *Alert, rule Rule, disproved *Remediation) int {
+// did not last, and so led to this alert, is a step that was taken. What a dry run
+// would have done is one in a dry run only.
+func (l *Ledger) rung(a *Alert, rule Rule, mode Mode, disproved *Remediation) int {
 	if disproved != nil {
 		return disproved.Rung + 1
 	}
 	for i := len(l.Past) - 1; i >= 0; i-- {
 		r := &l.Past[i]
 		switch {
-		case r.RequestedBy != "" || r.Fingerprint != a.Fingerprint:
+		case r.RequestedBy != "" || r.Fingerprint != a.Fingerprint, r.dry() && mode != DryRun:
 			continue
 		case r.AlertID == a.ID && a.ID != 0:
 			return r.Rung + 1

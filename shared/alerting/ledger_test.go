@@ -204,7 +204,7 @@ func TestAFailureClimbsWithoutAnotherEvent(t *testing.T) {
 		assert.Equal(t, want, change.Alert.RecheckAt, name)
 	}
 	p := testPolicy()
-	change := Settle(State{Alert: opened(p, time.Minute)}, Remediation{Action: Start, Status: Failed, EndedAt: noon}, p, nil, noon)
+	change := Settle(State{Alert: opened(p, time.Minute)}, Remediation{Action: Start, Status: Failed, Reason: Reason{Code: "not_stable"}, RequestedAt: noon, StartedAfter: noon, EndedAt: noon}, p, nil, noon)
 	assert.Equal(t, noon.Add(5*time.Minute), change.Alert.RecheckAt, "nothing was ordered: not at once, and again, and again")
 	old := restarted(6 * time.Minute)
 	change = Recheck(State{Alert: opened(p, time.Hour), Ledger: old}, p, nil, noon)

@@ -2,6 +2,7 @@ package alerting
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -84,7 +85,7 @@ func Settle(s State, r Remediation, p *Policy, groups []Group, now time.Time) Ch
 		a.RecheckAt = sooner(a.RecheckAt, planned) // what a silence keeps back waits for its end
 	}
 	before, over := a.ActionTaken, !a.Active()
-	a.ActionTaken = clip(r.Describe(p.Language)+p.Language.Pick("：", ": ")+r.Verdict(p.Language, now), MaxActionTaken)
+	a.ActionTaken = r.taken(p.Language, r.Reason.Text(p.Language, now))
 	if r.Status == Succeeded && r.Action != Stop && a.Active() {
 		a.finish(now) // what was stopped is not well
 	}
@@ -96,7 +97,7 @@ func Settle(s State, r Remediation, p *Policy, groups []Group, now time.Time) Ch
 		d.Word = p.nobody()
 	case r.Status == Succeeded && over && r.RequestedBy == "":
 		d.Word = Reason{Code: "said_before"} // the symptom's end was told, which is more than that the container stays up
-	case r.Status == Skipped && a.ActionTaken == before:
+	case r.Status == Skipped && r.sameRefusal(before, p.Language):
 		d.Word = Reason{Code: "said_before"}
 	default:
 		d.Word = c.tell(audience, Outcome, now)
@@ -116,12 +117,26 @@ func (p *Policy) next(a *Alert, r *Remediation, now time.Time) time.Time {
 	case r.Status == Skipped:
 		return r.Reason.recheck()
 	case r.Status == Failed && rule.Step(r.Rung+1) != NoAction:
-		if r.OrderedAt.IsZero() {
-			return now.Add(rule.Guard.Cooldown) // it ran already, and failed all the same
-		}
-		return later(now, r.OrderedAt.Add(rule.Guard.Cooldown))
+		return later(now, r.actedAt().Add(rule.Guard.Cooldown))
 	}
 	return time.Time{}
+}
+
+// taken is what an alert's action_taken says of a remediation.
+func (r *Remediation) taken(lang Language, why string) string {
+	return clip(r.Describe(lang)+lang.Pick("：", ": ")+r.verdict(lang, why), MaxActionTaken)
+}
+
+// sameRefusal tells whether action_taken says the same already, but for the time
+// that is left: what ends by itself, and is refused anew when it does, would be
+// told each time.
+func (r *Remediation) sameRefusal(taken string, lang Language) bool {
+	const left = "\x00"
+	before, after, timed := strings.Cut(r.taken(lang, r.Reason.text(lang, left)), left)
+	if !timed {
+		return taken == before
+	}
+	return strings.HasPrefix(taken, before) && strings.HasSuffix(taken, after)
 }
 
 // MaxActionTaken is the width of the guide's action_taken column.
@@ -129,7 +144,10 @@ const MaxActionTaken = 500
 
 // Verdict is how a remediation ended, as people are told: the outcome first.
 func (r *Remediation) Verdict(lang Language, now time.Time) string {
-	why := r.Reason.Text(lang, now)
+	return r.verdict(lang, r.Reason.Text(lang, now))
+}
+
+func (r *Remediation) verdict(lang Language, why string) string {
 	switch r.Status {
 	case Succeeded:
 		if r.Action == Stop {

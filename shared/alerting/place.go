@@ -37,10 +37,13 @@ func (p *Policy) Place(q Placement) Step {
 	}
 	rule := p.Rule(q.Type)
 	among := rule.hosts(all)
+	wait := q.Remediation.RequestedAt.Add(max(rule.Guard.EngineWait, RunnerInterval))
+	if q.forestalls() {
+		return p.leaveTo(q, nil, wait.Add(claimMargin), p.Language.Pick("本机的另一个进程没有处理", "the other process on this host did nothing"))
+	}
 	if q.alone(all) && len(among) > 0 {
 		return Step{Do: StepClaim}
 	}
-	wait := q.Remediation.RequestedAt.Add(max(rule.Guard.EngineWait, RunnerInterval))
 	whose, certain := q.holders(among)
 	switch {
 	case len(whose) == 1:
@@ -70,6 +73,19 @@ func (q *Placement) alone(all []Site) bool {
 	others := slices.DeleteFunc(slices.Clone(all), func(s Site) bool { return s.mine })
 	away := !slices.ContainsFunc(others, func(s Site) bool { return s.Live })
 	return q.Me.Owner != "" && (len(others) == 0 || q.Me.Host.ID == "" && away)
+}
+
+// forestalls tells whether another process on our engine goes further than we do:
+// one that only tells people must not refuse what that one would do.
+func (q *Placement) forestalls() bool {
+	me := slices.IndexFunc(q.Runners, func(r Runner) bool { return r.Owner == q.Me.Owner })
+	if me < 0 || q.Me.Host.ID == "" {
+		return false
+	}
+	ours := q.Runners[me].goes(q.Remediation.Container)
+	return slices.ContainsFunc(q.Runners, func(r Runner) bool {
+		return r.Host.ID == q.Me.Host.ID && r.Live(q.Now) && r.Reachable && r.goes(q.Remediation.Container) > ours
+	})
 }
 
 // holders are the live hosts that have the container. certain: their engines

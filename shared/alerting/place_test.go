@@ -74,6 +74,14 @@ func TestARemediationIsPlacedWhereItsContainerIs(t *testing.T) {
 		"… until its time is over":                       {nil, a, "trading-2", 2 * time.Minute, "unclaimed: no Trade Monitor runs on the host that the policy names, trading-2"},
 		"the policy names a host, ours is not known yet": {nil, runner(Host{}), "trading-1", 0, wait},
 
+		// Two processes on one engine: the one that acts must not be forestalled by one that would refuse.
+		"ours is off, the other acts":             {all(runner(hostA, withX, inMode(Off)), runner(hostA, owned("other"), withX)), a, "", 0, wait},
+		"ours rehearses, the other acts":          {all(runner(hostA, withX, inMode(DryRun)), runner(hostA, owned("other"), withX)), a, "", 0, wait},
+		"ours acts, the other is off":             {all(runner(hostA, withX), runner(hostA, owned("other"), withX, inMode(Off))), a, "", 0, claim},
+		"ours does not list it, the other does":   {all(runner(hostA), runner(hostA, owned("other"), withX)), a, "", 0, wait},
+		"both are off":                            {all(runner(hostA, withX, inMode(Off)), runner(hostA, owned("other"), withX, inMode(Off))), a, "", 0, claim},
+		"ours is off, the one that acted is gone": {all(runner(hostA, withX, inMode(Off)), runner(hostA, owned("other"), withX, seen(time.Minute))), a, "", 0, claim},
+
 		// Several.
 		"another host has it":                     {all(a, runner(hostB, withX)), a, "", 0, wait},
 		"ours has it":                             {all(a, runner(hostB, withX)), b, "", 0, claim},

@@ -164,3 +164,9 @@ func (p *Policy) Admits(c *Container) bool { return p.Lists(c.Name) || c.Labelle
 func (p *Policy) Lists(container string) bool {
 	return slices.Contains(p.Containers, container)
 }
+
+// Reaches tells whether the list here, or that of another host, names the
+// container: something may be requested for it.
+func (p *Policy) Reaches(container string) bool {
+	return p.Lists(container) || slices.Contains(p.Elsewhere, container)
+}

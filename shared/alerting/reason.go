@@ -152,6 +152,15 @@ var endless = map[string][2]string{
 // Text gives the sentence in a language, as of now. An unknown code stands for
 // itself, so that a newer record is readable by an older program.
 func (r Reason) Text(lang Language, now time.Time) string {
+	left := time.Duration(0)
+	if !r.Until.IsZero() && !now.IsZero() && r.Until.After(now) {
+		left = r.Until.Sub(now)
+	}
+	return r.text(lang, lang.Duration(left))
+}
+
+// text gives it with the time that is left in words.
+func (r Reason) text(lang Language, left string) string {
 	if r.IsZero() {
 		return ""
 	}
@@ -162,15 +171,9 @@ func (r Reason) Text(lang Language, now time.Time) string {
 	if other, ok := endless[r.Code]; ok && r.Until.IsZero() {
 		words = other
 	}
-	left := time.Duration(0)
-	if !r.Until.IsZero() && !now.IsZero() && r.Until.After(now) {
-		left = r.Until.Sub(now)
-	}
 	// The detail last: what a stranger wrote into it is not looked at again.
 	sentence := lang.Pick(words[0], words[1])
-	if strings.Contains(sentence, "{left}") {
-		sentence = strings.ReplaceAll(sentence, "{left}", lang.Duration(left))
-	}
+	sentence = strings.ReplaceAll(sentence, "{left}", left)
 	if !strings.Contains(sentence, "{}") {
 		return sentence
 	}

@@ -35,6 +35,17 @@ func (r *Runner) Live(now time.Time) bool { return now.Sub(r.SeenAt) < runnerAli
 // to find out.
 func Gone(now time.Time) time.Time { return now.Add(-runnerAlive) }
 
+// goes is how far it goes with a container.
+func (r *Runner) goes(container string) int {
+	switch {
+	case r.Mode == Off || !slices.Contains(r.Containers, container):
+		return 0
+	case r.Mode == DryRun:
+		return 1
+	}
+	return 2
+}
+
 // shortID is how much of an engine's id tells it from others.
 const shortID = 9
 

@@ -167,3 +167,38 @@ func TestAHealthCheckHasToStayWell(t *testing.T) {
 		})
 	}
 }
+
+// The database may take its time over the intent: what the engine said before is
+// no reason to act any more.
+func TestFactsThatGrewOldWhileTheIntentWasStoredAreAskedAgain(t *testing.T) {
+	for name, meanwhile := range map[string]struct {
+		happens func(w *world)
+		calls   int
+		status  alerting.RemediationStatus
+	}{
+		"a person stops it": {func(w *world) {
+			w.engine.killed[w.service.ID], w.engine.signalled[w.service.ID] = true, time.Now()
+			w.service.Running, w.service.FinishedAt = false, time.Now()
+		}, 0, alerting.Skipped},
+		"nothing": {func(*world) {}, 1, alerting.Succeeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				slow := true
+				w.store.saveFails = func(r alerting.Remediation) error {
+					if r.Status == alerting.Running && slow {
+						slow = false
+						time.Sleep(10 * time.Second)
+						w.engine.set(func() { meanwhile.happens(w) })
+					}
+					return nil
+				}
+				id := w.request()
+				w.run(5 * time.Minute)
+				assert.Len(t, w.engine.calls, meanwhile.calls)
+				assert.Equal(t, meanwhile.status, w.store.get(id).Status)
+			})
+		})
+	}
+}

@@ -47,6 +47,7 @@ type Loop struct {
 	store  Store
 	engine Engine
 	host   identity
+	proofs proofs
 	o      Options
 	wake   chan struct{}
 	outage outage
@@ -74,7 +75,7 @@ func New(store Store, engine Engine, o Options) *Loop {
 	if o.Stopped == nil {
 		o.Stopped = func(string) bool { return false }
 	}
-	return &Loop{store: store, engine: engine, host: identity{eyes: engine}, o: o, wake: make(chan struct{}, 1), flying: map[int64]bool{}}
+	return &Loop{store: store, engine: engine, host: identity{eyes: engine}, proofs: proofs{known: map[int64]proof{}}, o: o, wake: make(chan struct{}, 1), flying: map[int64]bool{}}
 }
 
 // Wake tells the loop that there is new work. It never blocks.

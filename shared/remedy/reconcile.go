@@ -64,31 +64,23 @@ func (s *step) reissue(ctx context.Context, c *alerting.Container) error {
 
 // verify watches a restarted container until it has proven itself or not.
 func (s *step) verify(ctx context.Context) error {
-	rule, patience := s.rule().Verify, s.rule().Symptom
 	c, err := s.inspect(ctx)
 	if err != nil {
-		from := s.r.RequestedAt
-		for _, at := range []time.Time{s.r.OrderedAt, s.r.StartedAfter} {
-			if at.After(from) {
-				from = at
-			}
-		}
-		return s.awaitEngine(ctx, err, from.Add(max(rule.Healthy, rule.Steady)+outlast), alerting.UnknownOutcome)
+		return s.awaitProof(ctx, err)
 	}
-	if s.r.ProvenFrom.IsZero() {
-		s.r.ProvenFrom = s.now() // an older version began it, and did not note when
-	}
-	next := s.r.Assess(c, rule, s.symptom, patience, s.now())
-	if next.Do == alerting.StepWait {
-		s.r.NextAt = next.Next
-		return s.save(ctx)
-	}
+	now := s.proofTime()
+	next := s.r.Assess(c, s.rule().Verify, s.symptom, s.rule().Symptom, now)
 	if next.Yields() {
 		past, err := s.loop.engine.Recall(ctx, s.r.ContainerID)
 		if err != nil {
-			return s.awaitEngine(ctx, err, s.r.StartedAfter.Add(max(rule.Healthy, rule.Steady)+outlast), alerting.UnknownOutcome)
+			return s.awaitProof(ctx, err)
 		}
 		next = s.r.Yield(next, past)
 	}
+	if next.Do == alerting.StepWait {
+		s.r.NextAt = s.now().Add(next.Next.Sub(now))
+		return s.save(ctx)
+	}
+	s.loop.proofs.end(s.r.ID)
 	return s.end(ctx, next.Status, next.Reason)
 }

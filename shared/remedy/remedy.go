@@ -86,13 +86,15 @@ func mayHaveArrived(err error) bool {
 	return !errors.As(err, &e) || e.Sent()
 }
 
-// blame is the reason that an engine's error amounts to.
+// blame is the reason that an engine's error amounts to. The engine says back what
+// a container was given, a command or the options of a volume: secrets are masked.
 func blame(err error) alerting.Reason {
 	why := alerting.Reason{Code: "no_engine", Detail: err.Error()}
 	var e interface{ Detail() string }
 	if errors.As(err, &e) {
 		why.Detail = e.Detail()
 	}
+	why.Detail = alerting.MaskSecrets(why.Detail)
 	if refused(err) {
 		why.Code = "engine_error"
 	}

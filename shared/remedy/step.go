@@ -9,6 +9,10 @@ import (
 	"trade-monitor/shared/alerting"
 )
 
+// factsKeep is how long it may take to store an intent before the engine is asked
+// again: the guards went by what it said before.
+const factsKeep = 2 * time.Second
+
 // outlast is how long an engine that went away during a remediation is waited
 // for before its outcome is called unknown.
 const outlast = 10 * time.Minute
@@ -93,6 +97,7 @@ func (s *step) order(ctx context.Context, facts alerting.Facts, evidence *alerti
 		return nil // nothing was done; the lease is released with the process
 	}
 	now, limit := s.now(), callMargin
+	asked := s.loop.o.Now()
 	if facts.Container != nil {
 		limit += facts.Container.StopTimeout
 	}
@@ -113,7 +118,23 @@ func (s *step) order(ctx context.Context, facts alerting.Facts, evidence *alerti
 		return nil
 	}
 	s.tell()
+	if s.loop.o.Now().Sub(asked) > factsKeep && !s.asBefore(ctx, facts) {
+		return s.lookAgain(ctx) // nothing was ordered: what the container is now decides
+	}
 	return s.outcome(ctx, s.call(ctx))
+}
+
+// asBefore tells whether the container still is as the guards saw it: while the
+// intent was stored somebody may have taken it in hand.
+func (s *step) asBefore(ctx context.Context, saw alerting.Facts) bool {
+	c, err := s.inspect(ctx)
+	if err != nil || c == nil || saw.Container == nil {
+		return false
+	}
+	past, err := s.loop.engine.Recall(ctx, c.ID)
+	was := saw.Container
+	return err == nil && !past.KilledAt.After(saw.KilledAt) &&
+		c.ID == was.ID && c.StartedAt.Equal(was.StartedAt) && c.Running == was.Running && c.Paused == was.Paused
 }
 
 // ofAction picks the reason's code for what is done.

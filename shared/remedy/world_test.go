@@ -169,7 +169,8 @@ type scriptedEngine struct {
 	restarted  bool            // the engine itself
 	down       bool
 	inspected  int
-	calls      []string // ids, in order
+	ahead      time.Duration // its clock, of ours
+	calls      []string      // ids, in order
 	carriedOut int
 
 	restart func(ctx context.Context, c *alerting.Container) error // replaces a restart
@@ -270,7 +271,7 @@ func (e *scriptedEngine) again(c *alerting.Container) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.carriedOut++
-	c.Running, c.StartedAt = true, time.Now()
+	c.Running, c.StartedAt = true, time.Now().Add(e.ahead)
 	if e.startsAs != "" {
 		c.Health = e.startsAs
 	}
@@ -285,7 +286,7 @@ func (e *scriptedEngine) Recall(_ context.Context, id string) (alerting.Recollec
 	if e.down {
 		return alerting.Recollection{}, errAway
 	}
-	past := alerting.Recollection{Mark: "mark", KilledAt: e.signalled[id], Now: time.Now()}
+	past := alerting.Recollection{Mark: "mark", KilledAt: e.signalled[id], Now: time.Now().Add(e.ahead)}
 	e.killed = map[string]bool{}
 	return past, nil
 }

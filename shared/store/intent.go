@@ -87,8 +87,9 @@ func (t *tx) saveEvidence(ctx context.Context, r *alerting.Remediation, e *alert
 	return nil
 }
 
-// giveEvidence adds the evidence to remediations of one alert.
-func (s *Store) giveEvidence(ctx context.Context, q querier, alert int64, remediations []alerting.Remediation) error {
+// giveEvidence adds the evidence to remediations, those of one alert or a single
+// one: an alert that goes on for weeks has more evidence than a message may read.
+func (s *Store) giveEvidence(ctx context.Context, q querier, key string, id int64, remediations []alerting.Remediation) error {
 	if len(remediations) == 0 {
 		return nil
 	}
@@ -97,7 +98,7 @@ func (s *Store) giveEvidence(ctx context.Context, q querier, alert int64, remedi
 		text string
 	}
 	rows, err := collect(ctx, q, func(from scanner) (r row, err error) { return r, from.Scan(&r.id, &r.text) },
-		"SELECT remediation_id, evidence FROM alert_evidence WHERE alert_id = ?", alert)
+		"SELECT remediation_id, evidence FROM alert_evidence WHERE "+key+" = ?", id)
 	if err != nil {
 		return fmt.Errorf("read evidence: %w", err)
 	}

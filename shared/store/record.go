@@ -301,7 +301,7 @@ func (b *batchTx) load(ctx context.Context, batch []*call) error {
 		c.key = b.t.policy.Fingerprint(&c.event)
 		fingerprints = append(fingerprints, c.key)
 		target := b.t.policy.Target(c.event.Type, c.event.Service)
-		if b.t.policy.Rule(c.event.Type).Action != alerting.NoAction && b.t.policy.Lists(target) {
+		if b.t.policy.Rule(c.event.Type).Action != alerting.NoAction && b.t.policy.Reaches(target) {
 			targets = append(targets, target)
 		}
 		if c.idem != nil {

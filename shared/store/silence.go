@@ -118,7 +118,7 @@ func (s *Store) CreateSilence(ctx context.Context, draft func(now time.Time) (al
 // as it is. ErrNotFound: there is none.
 func (s *Store) EndSilence(ctx context.Context, id int64, by string) (ended alerting.Silence, err error) {
 	err = s.inTx(ctx, func(t *tx) error {
-		before, err := silence(ctx, t, t.s.dialect.ForUpdate, id)
+		before, err := t.lockSilence(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -132,6 +132,22 @@ func (s *Store) EndSilence(ctx context.Context, id int64, by string) (ended aler
 		return t.bringForward(ctx, &before)
 	})
 	return ended, err
+}
+
+// lockSilence locks a silence as whoever records events does, the index by which
+// they find it first and then its row: the other way round each would wait for
+// the other, time and again while events come.
+func (t *tx) lockSilence(ctx context.Context, id int64) (alerting.Silence, error) {
+	seen, err := silence(ctx, t, "", id)
+	if err != nil {
+		return seen, err
+	}
+	_, err = collect(ctx, t, func(row scanner) (same int64, err error) { return same, row.Scan(&same) },
+		"SELECT id FROM alert_silences WHERE ends_us = ?"+t.s.dialect.ForUpdate, micros(seen.EndsAt))
+	if err != nil {
+		return seen, fmt.Errorf("lock silence: %w", err)
+	}
+	return silence(ctx, t, t.s.dialect.ForUpdate, id)
 }
 
 // hurried is how many alerts one statement brings forward.

@@ -44,7 +44,7 @@ func (s *Store) story(ctx context.Context, id int64) (alerting.Story, error) {
 	if story.Remediations, err = collect(ctx, s.reader, scanRemediation, "SELECT "+remediationColumns+" FROM alert_remediations WHERE alert_id = ? ORDER BY id", id); err != nil {
 		return story, fmt.Errorf("read remediations of %d: %w", id, err)
 	}
-	if err := s.giveEvidence(ctx, s.reader, id, story.Remediations); err != nil {
+	if err := s.giveEvidence(ctx, s.reader, "alert_id", id, story.Remediations); err != nil {
 		return story, err
 	}
 	story.Decisions, err = collect(ctx, s.reader, scanDecision, "SELECT "+decisionColumns+" FROM alert_decisions WHERE alert_id = ? ORDER BY seq", id)
@@ -163,5 +163,5 @@ func (t *tx) newestRemediation(ctx context.Context, alertID, id int64) (*alertin
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	return &found[0], t.s.giveEvidence(ctx, t, alertID, found)
+	return &found[0], t.s.giveEvidence(ctx, t, "remediation_id", found[0].ID, found)
 }
