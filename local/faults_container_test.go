@@ -39,8 +39,8 @@ var containerFaults = []fault{
 		},
 		calm: 15 * time.Second,
 		want: want{
-			restarts: never, alerts: "CONTAINER_DOWN, CONTAINER_RESTARTING", remedies: "FAILED not_stable",
-			says: []string{"意外退出", "未恢复，请处理", "反复重启"},
+			restarts: never, alerts: "CONTAINER_DOWN, CONTAINER_RESTARTING", remedies: "FAILED not_stable ×3, SKIPPED budget",
+			says: []string{"意外退出", "未恢复，请处理", "反复重启", "未恢复，请处理", "未恢复，请处理", "熔断"},
 		},
 	},
 	{

@@ -168,7 +168,7 @@ func TestTheSeveritiesOfTheContainerWatchAreThoseThatItReports(t *testing.T) {
 func TestALongSteadyProofDelaysTheVerdictAndDoesNotForbidIt(t *testing.T) {
 	began := time.Unix(1_800_000_000, 0)
 	c := alerting.Container{ID: "c", Running: true, StartedAt: began, Health: alerting.Healthy}
-	r := alerting.Remediation{Action: alerting.Restart, ContainerID: "c", StartedAfter: began}
+	r := alerting.Remediation{Action: alerting.Restart, ContainerID: "c", StartedAfter: began, ProvenFrom: began}
 	const steady, symptom = 10 * time.Minute, 5 * time.Minute
 	assess := func(s alerting.Symptom, after time.Duration) alerting.Step {
 		return r.Assess(&c, alerting.Verify{Steady: steady}, s, symptom, began.Add(after))

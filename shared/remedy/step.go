@@ -62,7 +62,7 @@ func (s *step) begin(ctx context.Context) error {
 	}
 	if s.r.Action == alerting.Start && c.Running {
 		// It was started meanwhile: nothing is ordered, the proof is the same.
-		s.r.ContainerID, s.r.StartedBefore, s.r.Host = c.ID, c.StartedAt, s.loop.host.known(ctx).ID
+		s.r.ContainerID, s.r.StartedBefore = c.ID, c.StartedAt
 		return s.watch(ctx, c)
 	}
 	past, evidence, err := s.examine(ctx, c)
