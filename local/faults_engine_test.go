@@ -25,30 +25,26 @@ func stubborn(stop time.Duration) dockertest.Spec {
 	return dockertest.Spec{StopTimeout: stop, Args: []string{"-ignore-term"}}
 }
 
+// restartsMeanwhile is dockerd being restarted a second after we ordered.
+func restartsMeanwhile(w *faultWorld) {
+	w.report(targetName)
+	w.ordered(1)
+	time.Sleep(time.Second)
+	w.restartEngine()
+}
+
 // engineFaults befall the engine, or the way to it.
 var engineFaults = []fault{
 	{
 		zh: "重启期间 dockerd 被重启，容器不自动启动", en: "dockerd restarted during the restart, and it does not start the container",
 		set: setting{policy: patient, spec: stubborn(5 * time.Second)},
-		act: func(w *faultWorld) {
-			w.report(targetName)
-			w.ordered(1)
-			time.Sleep(time.Second)
-			w.restartEngine()
-		},
-		limit: 60 * time.Second,
-		want:  want{restarts: times{0, 1}, alerts: "TICKER_SYNC_TIMEOUT", remedies: "UNKNOWN engine_restarted|UNKNOWN person_took_over|FAILED not_stable|FAILED engine_error", says: []string{"Ticker同步超时告警", "请处理"}},
+		act: restartsMeanwhile, limit: 60 * time.Second,
+		want: want{restarts: times{0, 1}, alerts: "TICKER_SYNC_TIMEOUT", remedies: "UNKNOWN engine_restarted|UNKNOWN person_took_over|FAILED not_stable|FAILED engine_error", says: []string{"Ticker同步超时告警", "请处理"}},
 	},
 	{
 		zh: "重启期间 dockerd 被重启，并自动启动容器", en: "dockerd restarted during the restart, and it starts the container",
 		set: setting{policy: patient, spec: dockertest.Spec{StopTimeout: 5 * time.Second, RestartPolicy: "always", Args: []string{"-ignore-term"}}},
-		act: func(w *faultWorld) {
-			w.report(targetName)
-			w.ordered(1)
-			time.Sleep(time.Second)
-			w.restartEngine()
-		},
-		limit: 60 * time.Second,
+		act: restartsMeanwhile, limit: 60 * time.Second,
 		// A dying engine answers what it likes; where it says no, people are asked.
 		want: want{restarts: times{0, 1}, alerts: "TICKER_SYNC_TIMEOUT-|TICKER_SYNC_TIMEOUT", remedies: "SUCCEEDED stable|FAILED engine_error", says: []string{"Ticker同步超时告警", "恢复"}},
 	},

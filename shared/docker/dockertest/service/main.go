@@ -95,10 +95,9 @@ func serve(args []string, out io.Writer) int {
 		fmt.Fprintln(out, err)
 		return 1
 	}
-	before := (*firstRun || *once) && ranBefore()
-	s.silent = *firstRun && before
-	if *once && before {
-		*unhealthyAfter, *exitAfter, *eatAfter = 0, 0, 0
+	if (*firstRun || *once) && ranBefore() {
+		s.silent = *firstRun
+		spare(*once, unhealthyAfter, exitAfter, eatAfter)
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)
@@ -127,6 +126,15 @@ func serve(args []string, out io.Writer) int {
 			if s.obey(got) && !*ignoreTerm {
 				return 0
 			}
+		}
+	}
+}
+
+// spare takes faults away.
+func spare(all bool, faults ...*time.Duration) {
+	for _, f := range faults {
+		if all {
+			*f = 0
 		}
 	}
 }
