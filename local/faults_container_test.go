@@ -32,7 +32,7 @@ var containerFaults = []fault{
 	},
 	{
 		zh: "反复崩溃，引擎按重启策略启动", en: "crash loop, and the engine's restart policy starts it",
-		set: setting{policy: startsOften, spec: dockertest.Spec{Created: true, RestartPolicy: "on-failure", Args: []string{"-exit-after", "300ms", "-exit-code", "3"}}},
+		set: setting{spec: dockertest.Spec{Created: true, RestartPolicy: "on-failure", Args: []string{"-exit-after", "300ms", "-exit-code", "3"}}},
 		act: func(w *faultWorld) {
 			w.firstStart()
 			w.firstEnd()
@@ -93,13 +93,6 @@ var containerFaults = []fault{
 		want: want{restarts: once, alerts: "TICKER_SYNC_TIMEOUT-", remedies: "SUCCEEDED healthy", says: []string{"Ticker同步超时告警", "已恢复"}},
 	},
 }
-
-// startsOften has the usual cooldown: a container that its engine starts again
-// and again is looked at, and told of, no more often than that.
-const startsOften = `
-defaults: {cooldown: 5m, verify: {stable: 2s, healthy: 10s}}
-types: {CONTAINER_DOWN: {action: start}}
-`
 
 // quickHealth is a health check that notices within half a second.
 var quickHealth = &dockertest.Health{Interval: 500 * time.Millisecond, Retries: 1}

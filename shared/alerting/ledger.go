@@ -7,7 +7,7 @@ import "time"
 type Ledger struct {
 	Active  *Remediation  // the one that holds it
 	Past    []Remediation // that were ordered, or would have been in a dry run; oldest first
-	Tried   *Remediation  // the newest that ended without an order: forbidden by the engine's facts, or there was none to give
+	Tried   *Remediation  // the newest that was requested and then forbidden by the engine's facts
 	Last    *Remediation  // the newest that ended SUCCEEDED or FAILED
 	Rearmed time.Time     // when a person re-armed the breaker: what is older does not count
 }
@@ -18,12 +18,11 @@ func (l *Ledger) Enter(r *Remediation) {
 		l.Past = append(l.Past, *r)
 	}
 	switch {
+	case r.Status == Skipped:
+		l.Tried = r
 	case r.Pending():
 		l.Active = r
-	case r.OrderedAt.IsZero():
-		l.Tried = r
-	}
-	if r.Status == Succeeded || r.Status == Failed {
+	case r.Status == Succeeded || r.Status == Failed:
 		l.Last = r
 	}
 }

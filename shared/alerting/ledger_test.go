@@ -28,7 +28,7 @@ func tried(ago time.Duration, why Reason) (l Ledger) {
 
 // ranAlready is a ledger of a start that was not needed, and of no use.
 func ranAlready(ago time.Duration) (l Ledger) {
-	l.Enter(&Remediation{ID: 1, AlertID: 7, Action: Start, Container: service, Status: Failed, Reason: Reason{Code: "not_stable"}, EndedAt: noon.Add(-ago)})
+	l.Enter(&Remediation{ID: 1, AlertID: 7, Action: Start, Container: service, Status: Failed, Reason: Reason{Code: "not_stable"}, RequestedAt: noon.Add(-ago), StartedAfter: noon.Add(-ago), EndedAt: noon})
 	return l
 }
 
