@@ -166,7 +166,7 @@ var engineFaults = []fault{
 			w.kill()
 			w.revive()
 		},
-		want: want{restarts: once, proof: 1900 * time.Millisecond, alerts: "TICKER_SYNC_TIMEOUT-", remedies: "SUCCEEDED stable", says: []string{"Ticker同步超时告警", "已恢复"}},
+		want: want{restarts: once, killed: true, proof: 1900 * time.Millisecond, alerts: "TICKER_SYNC_TIMEOUT-", remedies: "SUCCEEDED stable", says: []string{"Ticker同步超时告警", "已恢复"}},
 	},
 }
 

@@ -9,6 +9,9 @@ import (
 // restartedOnce is how a restart ends well, whatever became of us meanwhile.
 var restartedOnce = want{restarts: once, alerts: "TICKER_SYNC_TIMEOUT-", remedies: "SUCCEEDED stable", says: []string{"Ticker同步超时告警", "已恢复"}}
 
+// restartedAfterAKill is the same, and one message may have come twice.
+var restartedAfterAKill = func() want { w := restartedOnce; w.killed = true; return w }()
+
 // killFaults are our own ends by kill -9, each at one stage of a restart. (At
 // any instant: TestFaultKills.)
 var killFaults = []fault{
@@ -23,7 +26,7 @@ var killFaults = []fault{
 			w.proxy.Hang(false)
 			w.revive()
 		},
-		want: restartedOnce,
+		want: restartedAfterAKill,
 	},
 	{
 		zh: "自身 kill -9：意图已入库，命令未到引擎", en: "our kill -9 after the intent is stored, before the order reaches the engine", quick: true,
@@ -32,7 +35,7 @@ var killFaults = []fault{
 				w.recorder.hook(func(context.Context, order) int { kill(); return 0 }, nil)
 			})
 		},
-		want: restartedOnce,
+		want: restartedAfterAKill,
 	},
 	{
 		zh: "自身 kill -9：容器停止期间", en: "our kill -9 while the container is being stopped",
@@ -44,7 +47,7 @@ var killFaults = []fault{
 			w.kill()
 			w.revive()
 		},
-		want: restartedOnce,
+		want: restartedAfterAKill,
 	},
 	{
 		zh: "自身 kill -9：容器已启动，回答未到", en: "our kill -9 after the container started, before the answer", quick: true,
@@ -53,7 +56,7 @@ var killFaults = []fault{
 				w.recorder.hook(nil, func(context.Context, order) { kill() })
 			})
 		},
-		want: restartedOnce,
+		want: restartedAfterAKill,
 	},
 	{
 		zh: "自身 kill -9：确认期间", en: "our kill -9 during verification",
@@ -64,7 +67,7 @@ var killFaults = []fault{
 			w.kill()
 			w.revive()
 		},
-		want: restartedOnce,
+		want: restartedAfterAKill,
 	},
 	{
 		zh: "自身被正常停止：容器停止期间", en: "we are stopped in order while the container is being stopped",
