@@ -91,6 +91,9 @@ func TestWhatASilenceKeptBackIsToldWhenItEnds(t *testing.T) {
 	require.Equal(t, "repeat_wait", s.notify(down("short-1")).object("notification")["reasonCode"], "it was told")
 	require.NotEmpty(t, s.notify(down("short-2")).object("notification")["groups"], "the silence is over")
 	robots.ExpectWithin(t, time.Second, key, "short-2")
+	await(t, 5*time.Second, "that is on record: else the kill may double it", func() bool {
+		return objects(s.get("/api/alerts?serviceName=short-2").fields, "data")[0]["wechatSent"] == true
+	})
 
 	s.kill()
 	time.Sleep(time.Until(begun.Add(6500 * time.Millisecond)))

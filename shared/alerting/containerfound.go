@@ -37,7 +37,7 @@ func (s *containerStep) found(f ContainerFinding) {
 	c := f.Container
 	switch {
 	case c == nil:
-		s.foundNone(past)
+		s.foundNone(f, past)
 		return
 	case c.ID != s.ID && s.Known:
 		past = containerPast{}
@@ -46,7 +46,7 @@ func (s *containerStep) found(f ContainerFinding) {
 	}
 	first := !s.Known
 	if first {
-		s.orderedBefore(f)
+		s.orderedBefore(f, c.ID)
 	}
 	s.ID, s.Known, s.Present, s.Gone = c.ID, true, true, ""
 	up := c.Running && !c.Restarting
@@ -115,10 +115,10 @@ func (s *containerStep) recallOf(past *containerPast, f ContainerFinding) {
 
 // orderedBefore: at the first look of all, what was before is nobody's concern,
 // except for an order whose end is still to come.
-func (s *containerStep) orderedBefore(f ContainerFinding) {
+func (s *containerStep) orderedBefore(f ContainerFinding, id string) {
 	now := s.now
 	for _, ev := range f.Past {
-		if ev.ID != f.Container.ID {
+		if ev.ID != id {
 			continue
 		}
 		switch ev.Action {
@@ -160,8 +160,12 @@ func (s *containerStep) ours(at time.Time, f ContainerFinding) time.Time {
 }
 
 // foundNone: there is no container of this name.
-func (s *containerStep) foundNone(past containerPast) {
+func (s *containerStep) foundNone(f ContainerFinding, past containerPast) {
 	if !s.Known {
+		if n := len(f.Past); n > 0 { // its end may be heard of yet
+			s.ID = f.Past[n-1].ID
+			s.orderedBefore(f, s.ID)
+		}
 		return
 	}
 	if past.fell != nil && past.fell == past.last && s.Running {

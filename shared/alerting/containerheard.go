@@ -80,6 +80,7 @@ func (s *containerStep) hear(ev ContainerEvent, seen ContainerSight) {
 		s.adopt(ev.ID)
 		s.Running = slices.Contains(aliveActions, ev.Action)
 	}
+	s.Known = true
 	switch ev.Action {
 	case ContainerStarted:
 		s.started(seen)
@@ -227,7 +228,9 @@ func (s *containerStep) gone(how string) {
 	}
 	s.Gone = how
 	if s.Running {
+		order, signal := s.OrderAt, s.SignalAt
 		s.ended(ContainerDeath{StartedAt: s.StartedAt, Unseen: true})
+		s.OrderAt, s.SignalAt = order, signal // the death may be heard of yet
 		s.await(DoubtStopped, s.rules.Stopped)
 	}
 	if s.Pending == DoubtMissing {
