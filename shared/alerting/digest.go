@@ -96,7 +96,7 @@ func Fold(words []DigestWord, critical bool, form DigestForm) Digest {
 
 // Firing tells whether it tells of anything that is wrong.
 func (d Digest) Firing() bool {
-	return slices.ContainsFunc(d.Sections, func(s DigestSection) bool { return s.Kind == Firing })
+	return slices.ContainsFunc(d.Sections, func(s DigestSection) bool { return s.Kind == Firing || s.Kind == Escalation })
 }
 
 // add counts a word; the line shows the worst, and of those the newest.
@@ -112,7 +112,7 @@ func (l DigestLine) compare(o DigestLine) int {
 }
 
 // What is wrong goes before what was done about it, and that before what is over.
-var kindOrder = []Kind{Firing, Outcome, Over}
+var kindOrder = []Kind{Firing, Escalation, Outcome, Over}
 
 func (s DigestSection) compare(o DigestSection) int {
 	return cmp.Or(cmp.Compare(slices.Index(kindOrder, s.Kind), slices.Index(kindOrder, o.Kind)),
@@ -125,7 +125,7 @@ func (p *Policy) MentionAll(words []DigestWord) []string {
 	var users []string
 	asked := map[string]Severity{} // the worst so far of each type: no need to ask again
 	for _, w := range words {
-		if before, seen := asked[w.Type]; w.Kind != Firing || w.Over || seen && before.Rank() >= w.Severity.Rank() {
+		if before, seen := asked[w.Type]; w.Kind != Firing && w.Kind != Escalation || w.Over || seen && before.Rank() >= w.Severity.Rank() {
 			continue
 		}
 		asked[w.Type] = w.Severity
