@@ -84,7 +84,7 @@ func Decide(s State, ev Event, p *Policy, groups []Group, now time.Time) (Change
 	if skipped && remedy.Code == "budget" && word.Code != "told" {
 		c.tell(audience, Outcome, now) // the breaker opened: a person is asked
 	}
-	c.Alert.planEscalation(p, was)
+	c.Alert.planEscalation(p, was, s.Silences)
 	notes := slices.Clone(ev.Notes)
 	if c.Disproved != nil {
 		notes = append(notes, c.Disproved.Reason.Text(p.Language, now))
@@ -329,7 +329,7 @@ func Recheck(s State, p *Policy, groups []Group, now time.Time) Change {
 		d.Remedy, skipped = c.decideRemedy(s, p, now)
 	}
 	d.Word, d.Note = c.tellLater(skipped && d.Remedy.Code == "budget", p, groups, now)
-	alert.planEscalation(p, alert.Severity)
+	alert.planEscalation(p, alert.Severity, s.Silences)
 	if !d.Word.IsZero() || !d.Remedy.IsZero() {
 		c.Decision = c.Alert.append(d, now)
 	}

@@ -69,7 +69,7 @@ func StepUp(s State, p *Policy, groups []Group, now time.Time) Change {
 	switch silence := s.Silences.For(alert.Type, alert.Service, alert.Severity, now); {
 	case alert.Status != Open:
 	case step < 0: // the policy is another one by now
-		alert.planEscalation(p, alert.Severity)
+		alert.planEscalation(p, alert.Severity, nil)
 	case silence != nil:
 		alert.EscalateAt, alert.UpdatedAt = silence.EndsAt, now
 		c.Decision = alert.append(Decision{What: WhatEscalated, Word: silence.Reason(), Note: stepName(step, p.Language)}, now)
@@ -129,19 +129,27 @@ func (p *Policy) stepAudience(step EscalationStep, groups []Group, alertType str
 }
 
 // planEscalation plans the next step of an alert that people were told of. What
-// is planned keeps its time, but for steps that begin to apply because the alert
-// was milder before, when it was was.
-func (a *Alert) planEscalation(p *Policy, was Severity) {
+// is planned keeps its time, but for steps that apply only now that it is worse
+// than was, and for one that waits for a silence which it has outgrown.
+func (a *Alert) planEscalation(p *Policy, was Severity, silences Silences) {
 	if a.Status != Open || a.Words.First.IsZero() {
 		return
 	}
-	planned := !a.EscalateAt.IsZero()
+	planned := !a.EscalateAt.IsZero() && !silences.outgrownBy(a)
 	for i, s := range p.Rule(a.Type).Escalation {
 		if a.Escalated.Taken(i) || !s.applies(a.Severity) || planned && s.applies(was) {
 			continue
 		}
 		a.EscalateAt = sooner(a.EscalateAt, a.Words.First.Add(s.After))
 	}
+}
+
+// outgrownBy tells whether the alert's step waits for the end of a silence that
+// does not cover it any more.
+func (all Silences) outgrownBy(a *Alert) bool {
+	return all.last(func(s *Silence) bool {
+		return s.EndsAt.Equal(a.EscalateAt) && !s.Covers(a.Type, a.Service, a.Severity)
+	}) != nil
 }
 
 // audience are those who are told of an alert: its type's, and those whom it was

@@ -187,6 +187,17 @@ func TestASilencePutsAStepOffToItsEnd(t *testing.T) {
 	c.step(15)
 	c.stands(30, 1, "ESCALATION duty")
 
+	c = begin(t, escalating(), Error)
+	c.silences = Silences{{Service: service, Severity: Error, StartsAt: noon, EndsAt: minutes(600)}}
+	c.step(15)
+	c.stands(600, 0)
+	c.event(20, Error)
+	c.stands(600, 0)
+	c.event(21, Critical) // which the silence is not about
+	c.stands(15, 0, "FIRING ops")
+	c.step(21)
+	c.stands(36, 1, "ESCALATION duty")
+
 	first := &climb{t: t, p: escalating(), groups: ladderGroups(), silences: Silences{quiet(0, 20)}}
 	first.event(0, Error)
 	first.stands(-1, 0) // nobody was told: nobody can acknowledge

@@ -18,8 +18,8 @@ func (t *tx) mention(ctx context.Context, b *alerting.Brief) error {
 		var severity sql.NullString
 		err := row.Scan(&severity)
 		return alerting.Severity(severity.String), err
-	}, "SELECT DISTINCT severity FROM alert_notifications WHERE alert_id = ? AND group_id = ? AND kind = ? AND status = ?",
-		b.Alert.ID, b.Notification.GroupID, string(alerting.Firing), string(alerting.Sent))
+	}, "SELECT DISTINCT severity FROM alert_notifications WHERE alert_id = ? AND group_id = ? AND kind IN (?, ?) AND status = ?",
+		b.Alert.ID, b.Notification.GroupID, string(alerting.Firing), string(alerting.Escalation), string(alerting.Sent))
 	if err != nil {
 		return fmt.Errorf("read what the group was told: %w", err)
 	}
