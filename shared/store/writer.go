@@ -136,7 +136,6 @@ func (w *writer) hang(on *record, c alerting.Change) {
 	w.decide(on, c.Decision)
 	w.t.commit.Words = w.t.commit.Words || len(c.Notifications) > 0
 	w.t.commit.Remedies = w.t.commit.Remedies || (c.Remediation != nil && c.Remediation.Pending()) || !c.Alert.RecheckAt.IsZero()
-	w.t.commit.Steps = w.t.commit.Steps || !c.Alert.EscalateAt.IsZero()
 }
 
 func (w *writer) change(r *record, a alerting.Alert) {
@@ -287,6 +286,9 @@ func (w *writer) plan(ctx context.Context, r *record) error {
 	}
 	if err := w.list(ctx, "alert_rechecks", r.alert.ID, before.RecheckAt, r.alert.RecheckAt); err != nil {
 		return err
+	}
+	if at := r.alert.EscalateAt; !at.IsZero() && !at.Equal(before.EscalateAt) {
+		w.t.commit.Steps = true
 	}
 	return w.list(ctx, "alert_escalations", r.alert.ID, before.EscalateAt, r.alert.EscalateAt)
 }
