@@ -82,6 +82,8 @@ func (w *words) next() string {
 	switch {
 	case w.Notification.Kind == alerting.Over, !a.Active():
 		return ""
+	case w.Notification.Kind == alerting.Escalation && a.Status == alerting.Open:
+		return "acknowledge" // which is what nobody did
 	case w.Remediation != nil && w.Remediation.Pending():
 		return ""
 	case w.outcomeOf() != nil && w.Remediation.Reason.Code == "budget":
@@ -108,6 +110,8 @@ func (w *words) command() string {
 			command = fmt.Sprintf("curl -X POST %s/api/remediation/containers/%s/rearm", w.PublicURL, name)
 		}
 		return w.line("复位熔断", "Re-arm", "`"+command+"`")
+	case w.PublicURL == "" && w.Notification.Kind == alerting.Escalation:
+		return w.line("确认", "Acknowledge", fmt.Sprintf("`POST /api/alerts/%d/acknowledge`", w.Alert.ID))
 	case w.PublicURL == "":
 		return ""
 	}
