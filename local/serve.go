@@ -133,7 +133,7 @@ func (s *service) assemble(ctx context.Context) error {
 		{"retention", repeat(time.Hour, s.log, "retention", s.forgetOldAlerts)},
 	})...)
 	metrics.watch(s.db, s.loops, s.watches)
-	metrics.registry.MustRegister(file, &hostGauges{s.db})
+	metrics.registry.MustRegister(file, &hostGauges{s.db}, &robotGauges{s.db, policy.policy})
 	h := health{loops: s.loops, db: s.db, policy: file, deaf: s.watches.deaf}
 	if s.cfg.Mode != alerting.Off {
 		h.docker = engine
@@ -142,7 +142,10 @@ func (s *service) assemble(ctx context.Context) error {
 }
 
 func (s *service) delivery(policy *admitted, client *wecom.Client) *delivery.Loop {
-	render := wecom.RenderOptions{Language: s.cfg.Language, Location: s.cfg.Location, PublicURL: s.cfg.PublicURL}
+	render := wecom.RenderOptions{Language: s.cfg.Language, Location: s.cfg.Location, PublicURL: s.cfg.PublicURL, Token: s.cfg.OperateByToken()}
+	if s.cfg.Port != 0 { // 0: any, which nobody knows yet
+		render.LocalURL = ourService(s.cfg).base
+	}
 	return delivery.New(s.db, client, delivery.Options{
 		Owner: s.owner, Log: s.log, Poll: s.db.poll,
 		Fallback: func() alerting.Secret { return policy.policy().Fallback },
