@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -142,6 +143,21 @@ func (a *Alert) planEscalation(p *Policy, was Severity, silences Silences) {
 		}
 		a.EscalateAt = sooner(a.EscalateAt, a.Words.First.Add(s.After))
 	}
+}
+
+// laterStep is the reason that a group is told of an alert only by a step that was
+// not taken yet; zero: it is in none.
+func (p *Policy) laterStep(a *Alert, g Group, groups []Group) Reason {
+	if a.Status != Open || a.EscalateAt.IsZero() {
+		return Reason{}
+	}
+	for i, s := range p.Rule(a.Type).Escalation {
+		usable, _, _ := p.choose(groups, s.Groups)
+		if !a.Escalated.Taken(i) && s.applies(a.Severity) && slices.ContainsFunc(usable, func(o Group) bool { return o.ID == g.ID }) {
+			return Reason{Code: "later_step", Detail: strconv.Itoa(i + 1)}
+		}
+	}
+	return Reason{}
 }
 
 // outgrownBy tells whether the alert's step waits for the end of a silence that

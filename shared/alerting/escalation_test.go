@@ -299,6 +299,20 @@ func TestEscalationsAreCalledWithUnlessSomebodyHasIt(t *testing.T) {
 	assert.True(t, Fold([]DigestWord{{Kind: Escalation}}, false, FullDigest).Firing())
 }
 
+func TestAGroupOfAStepIsToldLater(t *testing.T) {
+	c := begin(t, escalating(), Error)
+	account := func(group int) Reason {
+		s := &Story{Alert: *c.alert}
+		return Explain(s, c.groups, c.p, noon)[group].Why
+	}
+	require.Equal(t, Reason{Code: "later_step", Detail: "1"}, account(1))
+	require.Equal(t, Reason{Code: "later_step", Detail: "3"}, account(3), "the second is for CRITICAL alerts")
+	c.step(15)
+	require.Equal(t, Reason{Code: "later_step", Detail: "3"}, account(1))
+	c.alert.Status = Acknowledged
+	require.Equal(t, "other_types", account(1).Code)
+}
+
 // A line about a step says nothing of remedies: the refusal before it stays said.
 func TestALineAboutAStepKeepsTheRefusalSaid(t *testing.T) {
 	a := Alert{}
