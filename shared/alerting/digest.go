@@ -14,6 +14,7 @@ type DigestWord struct {
 	Type     string
 	Service  string
 	Title    string // of the alert; of an outcome: what was done
+	Action   string // of what a CALL is for: what was done about it; empty: nothing
 	Over     bool   // the alert is over by now
 	At       time.Time
 
