@@ -85,7 +85,7 @@ var reasonWords = map[string][2]string{
 	// Why no test message was sent.
 	"robot_unset":     {"群“{}”的 Webhook 未配置或仍是示例地址", "the webhook of group {} is not set or still the example"},
 	"robot_in_flight": {"机器人正在发送另一条消息，{left}后可再试", "the robot is sending another message; try again in {left}"},
-	"robot_budget":    {"该机器人 61 秒内的 20 条已用完，{left}后可再试", "the robot's 20 messages in 61 s are used up; try again in {left}"},
+	"robot_budget":    {"该机器人 61 秒内的 19 条已用完，{left}后可再试", "the robot's 19 messages in 61 s are used up; try again in {left}"},
 
 	// Why nothing was restarted.
 	"mode_off":          {"自动处置已关闭（REMEDIATION_MODE=off）", "remediation is off (REMEDIATION_MODE=off)"},
