@@ -403,7 +403,7 @@ func TestAGroupThatIsDisabledDuringADrainIsLeftWithinSeconds(t *testing.T) {
 		assert.LessOrEqual(w, shown, 5)
 		w.robots.ExpectNoMore(w, w.robots.Key("other"), time.Minute)
 		assert.Len(w, w.robots.Messages(key), shown)
-		assert.Equal(w, 8-shown, w.store.count(alerting.Suppressed))
+		assert.Equal(w, 7-shown, w.store.count(alerting.Suppressed))
 		stop()
 	})
 }
