@@ -140,7 +140,10 @@ func (s *service) assemble(ctx context.Context) error {
 }
 
 func (s *service) delivery(policy *admitted, client *wecom.Client) *delivery.Loop {
-	render := wecom.RenderOptions{Language: s.cfg.Language, Location: s.cfg.Location, PublicURL: s.cfg.PublicURL}
+	render := wecom.RenderOptions{Language: s.cfg.Language, Location: s.cfg.Location, PublicURL: s.cfg.PublicURL, Token: s.cfg.OperateByToken()}
+	if s.cfg.Port != 0 { // 0: any, which nobody knows yet
+		render.LocalURL = ourService(s.cfg).base
+	}
 	return delivery.New(s.db, client, delivery.Options{
 		Owner: s.owner, Log: s.log, Poll: s.db.poll,
 		Fallback: func() alerting.Secret { return policy.policy().Fallback },

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS `wechat_groups` (
   `description` VARCHAR(500) DEFAULT NULL COMMENT '描述',
   `created_at` DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
   `updated_at` DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+  `message_format` VARCHAR(20) NOT NULL DEFAULT 'markdown' COMMENT '消息格式: markdown 或 text',
   PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
@@ -64,6 +65,8 @@ CREATE TABLE IF NOT EXISTS `alert_records` (
   `trail_seq` INT NOT NULL DEFAULT 0,
   `trail_code` VARCHAR(200) DEFAULT NULL,
   `open_key` VARCHAR(32) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin GENERATED ALWAYS AS (CASE WHEN `status` IN ('OPEN','ACKNOWLEDGED') THEN `fingerprint` ELSE NULL END) VIRTUAL,
+  `escalate_us` BIGINT DEFAULT NULL,
+  `escalated` INT NOT NULL DEFAULT 0,
   PRIMARY KEY (`id`),
   UNIQUE KEY `uk_alert_open` (`open_key`),
   KEY `ix_alert_kind` (`alert_type`, `status`, `severity`, `id`),
@@ -125,6 +128,7 @@ CREATE TABLE IF NOT EXISTS `alert_messages` (
   `slot_until` BIGINT NOT NULL,
   `kind` VARCHAR(20) DEFAULT NULL,
   `words` INT NOT NULL DEFAULT 1,
+  `format` VARCHAR(20) DEFAULT NULL,
   PRIMARY KEY (`id`),
   KEY `ix_message_robot` (`robot`, `slot_until`),
   KEY `ix_message_status` (`robot`, `status`),
@@ -218,6 +222,14 @@ CREATE TABLE IF NOT EXISTS `alert_rechecks` (
   `at_us` BIGINT NOT NULL,
   PRIMARY KEY (`alert_id`),
   KEY `ix_recheck_at` (`at_us`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- 无人确认时要升级的告警 (alerts that escalate when nobody acknowledges them)
+CREATE TABLE IF NOT EXISTS `alert_escalations` (
+  `alert_id` BIGINT NOT NULL,
+  `at_us` BIGINT NOT NULL,
+  PRIMARY KEY (`alert_id`),
+  KEY `ix_escalation_at` (`at_us`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- 幂等键 (idempotency keys)
@@ -407,3 +419,16 @@ WHERE NOT EXISTS (SELECT 1 FROM `alert_schema_version` AS `v` WHERE `v`.`version
   AND EXISTS (SELECT 1 FROM `alert_schema_version` AS `w` WHERE `w`.`version_id` = 3 AND `w`.`is_applied` = 1)
   AND EXISTS (SELECT 1 FROM `information_schema`.`columns` AS `s`
               WHERE `s`.`table_schema` = DATABASE() AND `s`.`table_name` = 'alert_robots' AND `s`.`column_name` = 'storm_group');
+
+-- 版本 5 仅在版本 4 已登记且三张表已是新结构时才登记
+-- (version 5 only where version 4 is entered and three tables have their new shape)
+INSERT INTO `alert_schema_version` (`version_id`, `is_applied`)
+SELECT 5, 1 FROM DUAL
+WHERE NOT EXISTS (SELECT 1 FROM `alert_schema_version` AS `v` WHERE `v`.`version_id` = 5)
+  AND EXISTS (SELECT 1 FROM `alert_schema_version` AS `w` WHERE `w`.`version_id` = 4 AND `w`.`is_applied` = 1)
+  AND EXISTS (SELECT 1 FROM `information_schema`.`columns` AS `s`
+              WHERE `s`.`table_schema` = DATABASE() AND `s`.`table_name` = 'wechat_groups' AND `s`.`column_name` = 'message_format')
+  AND EXISTS (SELECT 1 FROM `information_schema`.`columns` AS `s`
+              WHERE `s`.`table_schema` = DATABASE() AND `s`.`table_name` = 'alert_messages' AND `s`.`column_name` = 'format')
+  AND EXISTS (SELECT 1 FROM `information_schema`.`columns` AS `s`
+              WHERE `s`.`table_schema` = DATABASE() AND `s`.`table_name` = 'alert_records' AND `s`.`column_name` = 'escalated');

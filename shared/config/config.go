@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -199,6 +200,9 @@ func tidy(lookup Lookup) Lookup {
 
 // Fallback is the robot of WECHAT_WEBHOOK_URL.
 func (c Config) Fallback() alerting.Secret { return c.Webhook }
+
+// OperateByToken tells whether whoever wants to act by the API needs a token.
+func (c Config) OperateByToken() bool { return !slices.Contains(c.Anonymous, "operate") }
 
 // Policy is the default policy with what the environment says about it.
 func (c Config) Policy() alerting.Policy {

@@ -26,7 +26,7 @@ type ended struct {
 }
 
 // childTables hold what belongs to an alert.
-var childTables = []string{"alert_events", "alert_notifications", "alert_messages", "alert_remediations", "alert_evidence", "alert_decisions", "alert_rechecks"}
+var childTables = []string{"alert_events", "alert_notifications", "alert_messages", "alert_remediations", "alert_evidence", "alert_decisions", "alert_rechecks", "alert_escalations"}
 
 // ForgetAlerts deletes the RESOLVED alerts that nothing has changed for longer
 // than age, with all that belongs to them, and tells how many. An alert with

@@ -83,7 +83,8 @@ func FuzzCut(f *testing.F) {
 	for _, s := range []string{
 		"", "plain", "第一行\n第二行\n第三行", strings.Repeat("中文", 3000), strings.Repeat("👩‍👩‍👧 ", 500),
 		`<font color="info">` + strings.Repeat("绿", 100) + "</font>", "</font></font>", "<font", "<font color=", "<font>\n<font >",
-		strings.Repeat("<font color=\"warning\">", 50), "\xff\xfe\n\xf0\x9f", "a\n\n\n\nb", strings.Repeat("\n", 5000),
+		strings.Repeat("<font color=\"warning\">", 50), strings.Repeat("👨🏽‍🚀🇨🇳é中", 200), "### <font color=\"warning\">错误：<@all> [x](http://evil)</font>\n> 引用\n`码`",
+		"<font color=\"info\">一</font>\n<font color=\"comment\">二\n三</font>", strings.Repeat("<font>行\n", 300) + strings.Repeat(closeFont, 299), "\xff\xfe\n\xf0\x9f", "a\n\n\n\nb", strings.Repeat("\n", 5000),
 	} {
 		for _, limit := range []int{-1, 0, 3, 18, 40, MaxMarkdown} {
 			f.Add(s, limit)

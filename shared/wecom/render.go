@@ -12,7 +12,9 @@ import (
 type RenderOptions struct {
 	Language  alerting.Language // empty: Chinese
 	Location  *time.Location    // what people's clocks show; nil: UTC
-	PublicURL string            // where people reach our API; empty: no command in messages
+	PublicURL string            // where people reach our API; empty: no link in messages
+	LocalURL  string            // where it is reached on its own host, for commands; empty: none without a PublicURL
+	Token     bool              // whether it asks for a token
 }
 
 const (
@@ -114,8 +116,8 @@ func colourOf(s alerting.Severity) string {
 }
 
 func (w *words) title() string {
-	title := w.Alert.Title
-	if w.Notification.Kind != alerting.Over && w.Latest != nil && !w.Latest.Resolved && w.Latest.Title != "" {
+	title := w.Alert.Title // what comes after the first message is known by its words
+	if w.Notification.Kind == alerting.Firing && w.Latest != nil && !w.Latest.Resolved && w.Latest.Title != "" {
 		title = w.Latest.Title
 	}
 	return escapeLine(clip(title, alerting.MaxTitle))

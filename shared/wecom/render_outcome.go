@@ -103,17 +103,41 @@ func (w *words) command() string {
 		return ""
 	case next == "rearm":
 		name := url.PathEscape(w.Remediation.Container) // no sign in it means anything in markdown
-		command := "trade-monitor rearm " + name
-		if w.PublicURL != "" {
-			command = fmt.Sprintf("curl -X POST %s/api/remediation/containers/%s/rearm", w.PublicURL, name)
+		command := w.post("/api/remediation/containers/" + name + "/rearm")
+		if command == "" {
+			command = "`trade-monitor rearm " + name + "`"
 		}
-		return w.line("复位熔断", "Re-arm", "`"+command+"`")
+		return w.typed("复位熔断", "Re-arm", command)
+	case next == "handle":
+		return w.typed("手动处置", "Handle it", w.post(fmt.Sprintf("/api/alerts/%d/handle", w.Alert.ID)))
+	}
+	return w.typed("确认", "Acknowledge", w.post(fmt.Sprintf("/api/alerts/%d/acknowledge", w.Alert.ID)))
+}
+
+// typed is a command and what it does; where it works on our own host alone, it
+// says so.
+func (w *words) typed(zh, en, command string) string {
+	switch {
+	case command == "":
+		return ""
 	case w.PublicURL == "":
+		zh, en = zh+"（在服务所在主机上）", en+" (on the service's host)"
+	}
+	return w.line(zh, en, command)
+}
+
+// post is the command that asks our API for something; empty: it has no address.
+func (w *words) post(path string) string {
+	base := w.PublicURL
+	if base == "" {
+		base = w.LocalURL
+	}
+	if base == "" {
 		return ""
 	}
-	command := fmt.Sprintf("`curl -X POST %s/api/alerts/%d/%s`", w.PublicURL, w.Alert.ID, next)
-	if next == "handle" {
-		return w.line("手动处置", "Handle it", command)
+	token := ""
+	if w.Token {
+		token = `-H "Authorization: Bearer $TOKEN" `
 	}
-	return w.line("确认", "Acknowledge", command)
+	return "`curl -X POST " + token + base + path + "`"
 }

@@ -206,16 +206,32 @@ func TestTheLongestEventLeavesRoomForWhatMatters(t *testing.T) {
 	}
 }
 
-func TestWithoutAPublicURLTheNumberIsEnough(t *testing.T) {
-	got := wecom.Render(brief(alerting.Firing, nil), wecom.RenderOptions{}, now)
-	assert.Contains(t, got, "告警编号：1")
-	assert.NotContains(t, got, "curl")
+func TestTheCommandGoesToTheAddressThatIsKnown(t *testing.T) {
+	firing := brief(alerting.Firing, nil)
+	got := wecom.Render(firing, wecom.RenderOptions{}, now)
+	assert.True(t, strings.HasSuffix(got, "告警编号：1"), "the number is enough")
+	got = wecom.Render(firing, wecom.RenderOptions{LocalURL: "http://127.0.0.1:5005"}, now)
+	assert.True(t, strings.HasSuffix(got, "\n手动处置（在服务所在主机上）：`curl -X POST http://127.0.0.1:5005/api/alerts/1/handle`"), got)
+	got = wecom.Render(firing, wecom.RenderOptions{Language: alerting.English, PublicURL: "https://h", LocalURL: "http://127.0.0.1:5005", Token: true}, now)
+	assert.True(t, strings.HasSuffix(got, "\nHandle it: `curl -X POST -H \"Authorization: Bearer $TOKEN\" https://h/api/alerts/1/handle`"), got)
+}
+
+// Whoever reads what became of an alert must see which of the messages before it
+// is meant.
+func TestWhatComesAfterTheFirstMessageHasItsWords(t *testing.T) {
+	for name, kind := range map[string]alerting.Kind{"recovered": alerting.Outcome, "resolved": alerting.Over} {
+		b := scenes()[name]
+		b.Notification.Kind, b.Latest = kind, &alerting.KeptEvent{Title: "别的标题", Message: "m"}
+		got := wecom.Render(b, wecom.RenderOptions{}, now)
+		assert.Contains(t, got, "Ticker同步超时告警")
+		assert.NotContains(t, got, "别的标题")
+	}
 }
 
 func TestAnOpenBreakerNamesTheCommandThatReArmsIt(t *testing.T) {
 	b := scenes()["not_restarted"]
 	assert.True(t, strings.HasSuffix(wecom.Render(b, wecom.RenderOptions{PublicURL: "http://h/"}, now), "\n复位熔断：`curl -X POST http://h/api/remediation/containers/aifuturetrade-async-service/rearm`"))
-	assert.True(t, strings.HasSuffix(wecom.Render(b, wecom.RenderOptions{}, now), "\n复位熔断：`trade-monitor rearm aifuturetrade-async-service`"))
+	assert.True(t, strings.HasSuffix(wecom.Render(b, wecom.RenderOptions{}, now), "\n复位熔断（在服务所在主机上）：`trade-monitor rearm aifuturetrade-async-service`"))
 	b.Remediation.Container = "a` <@all>](x" // a row that a person wrote
 	got := wecom.Render(b, wecom.RenderOptions{}, now)
 	assert.Contains(t, got, "`trade-monitor rearm a%60%20%3C@all%3E%5D%28x`")

@@ -21,7 +21,7 @@ const (
 )
 
 // Version is the newest migration: what this program needs.
-const Version = 4
+const Version = 5
 
 // Migrate brings the database to Version. Several processes may call it at
 // once: one works, the others wait. DDL of MySQL is not transactional, so each
@@ -41,7 +41,8 @@ func Migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 			goose.NewGoMigration(1, &goose.GoFunc{RunDB: first(log)}, nil),
 			goose.NewGoMigration(2, &goose.GoFunc{RunDB: watches}, nil),
 			goose.NewGoMigration(3, &goose.GoFunc{RunDB: remediation(log)}, nil),
-			goose.NewGoMigration(4, &goose.GoFunc{RunDB: storms(log)}, nil)))
+			goose.NewGoMigration(4, &goose.GoFunc{RunDB: storms(log)}, nil),
+			goose.NewGoMigration(5, &goose.GoFunc{RunDB: people(log)}, nil)))
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
@@ -136,6 +137,25 @@ func storms(log *slog.Logger) func(context.Context, *sql.DB) error {
 			return err
 		}
 		return addColumns(ctx, db, "alert_robots", robotColumns, log)
+	}
+}
+
+// people adds whom messages reach, and when. What init.sql goes by to tell
+// whether it is done comes last.
+func people(log *slog.Logger) func(context.Context, *sql.DB) error {
+	return func(ctx context.Context, db *sql.DB) error {
+		if err := create(ctx, db, peopleTables); err != nil {
+			return err
+		}
+		for _, add := range []struct {
+			table   string
+			columns []column
+		}{{"wechat_groups", groupColumns}, {"alert_messages", formatColumns}, {"alert_records", escalationColumns}} {
+			if err := addColumns(ctx, db, add.table, add.columns, log); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 }
 

@@ -35,6 +35,8 @@ func rowsOf(t testing.TB, db storetest.Database) (all []string) {
 
 // olderThan takes a database back to what it was before a migration.
 var olderThan = map[int]string{
+	5: "DROP TABLE alert_escalations; ALTER TABLE wechat_groups DROP COLUMN message_format; ALTER TABLE alert_messages DROP COLUMN format; " +
+		"ALTER TABLE alert_records DROP COLUMN escalate_us, DROP COLUMN escalated; DELETE FROM alert_schema_version WHERE version_id = 5; ",
 	4: "ALTER TABLE alert_messages DROP COLUMN kind, DROP COLUMN words; ALTER TABLE alert_robots DROP COLUMN storm_us, DROP COLUMN storm_group; " +
 		"DELETE FROM alert_schema_version WHERE version_id = 4; ",
 	3: "DROP TABLE alert_evidence, alert_runners, alert_brakes, alert_rearms, alert_silences; " +
@@ -45,7 +47,9 @@ var olderThan = map[int]string{
 // TestADatabaseOfAnOlderVersionMigratesInPlace: what a version adds is added to
 // a database at work, whose rows stay as they are.
 func TestADatabaseOfAnOlderVersionMigratesInPlace(t *testing.T) {
-	for version, back := range map[string]string{"1": olderThan[4] + olderThan[3] + olderThan[2], "2": olderThan[4] + olderThan[3], "3": olderThan[4]} {
+	for version, back := range map[string]string{
+		"1": olderThan[5] + olderThan[4] + olderThan[3] + olderThan[2], "2": olderThan[5] + olderThan[4] + olderThan[3], "3": olderThan[5] + olderThan[4], "4": olderThan[5],
+	} {
 		t.Run(version, func(t *testing.T) {
 			db, reference := storetest.MariaDB(t), storetest.MariaDB(t)
 			migrate(t, db)
@@ -73,13 +77,13 @@ func TestADatabaseOfAnOlderVersionMigratesInPlace(t *testing.T) {
 }
 
 // TestInitSQLOverAnOlderVersion is the same by hand, for a user without DDL
-// rights. Versions 3 and 4 change tables that are there, which the script leaves
+// rights. Versions 3 to 5 change tables that are there, which the script leaves
 // to the migrations: it does not claim them.
 func TestInitSQLOverAnOlderVersion(t *testing.T) {
 	db := storetest.MariaDB(t)
 	migrate(t, db)
 	hand := db.Admin(t, db.Name)
-	_, err := hand.Exec(olderThan[4] + olderThan[3] + olderThan[2] +
+	_, err := hand.Exec(olderThan[5] + olderThan[4] + olderThan[3] + olderThan[2] +
 		"INSERT INTO alert_schema_version (id, version_id, is_applied) VALUES (3, 7, 0)") // some row has the number that ours would get
 	require.NoError(t, err)
 	_, err = hand.Exec(script(t, initSQL))

@@ -14,7 +14,7 @@ import (
 var migrations embed.FS
 
 // Version is the newest migration: what this program needs.
-const Version = 4
+const Version = 5
 
 // Migrate brings the database to the newest version. Each migration is one
 // transaction; the lock on the folder keeps a second process away.

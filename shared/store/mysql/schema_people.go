@@ -1,0 +1,26 @@
+package mysql
+
+// groupColumns are those that migration 5 adds to wechat_groups: how its
+// messages are written. Rows that people insert are markdown.
+var groupColumns = []column{
+	{"message_format", "VARCHAR(20) NOT NULL DEFAULT 'markdown' COMMENT '消息格式: markdown 或 text'"},
+}
+
+// escalationColumns are those that it adds to alert_records: when the next step
+// of the escalation is due, and how many are done.
+var escalationColumns = []column{
+	{"escalate_us", micro},
+	{"escalated", "INT NOT NULL DEFAULT 0"},
+}
+
+// formatColumns are those that it adds to alert_messages. Messages of an older
+// version have no format, and were markdown.
+var formatColumns = []column{
+	{"format", "VARCHAR(20) DEFAULT NULL"},
+}
+
+// peopleTables are those of migration 5: the alerts whose escalation is due some
+// day, few beside all alerts.
+var peopleTables = []string{
+	"CREATE TABLE IF NOT EXISTS `alert_escalations` (`alert_id` BIGINT NOT NULL, `at_us` BIGINT NOT NULL, PRIMARY KEY (`alert_id`), KEY `ix_escalation_at` (`at_us`))" + ofOurs,
+}
