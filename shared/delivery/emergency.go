@@ -123,8 +123,9 @@ func (e *Emergency) keep() {
 }
 
 // Before puts on record what was said without it, so that it is counted: to be
-// called before a message is claimed. Nothing that the database will never take
-// holds the messages up.
+// called before a message is claimed. What the database will never take holds no
+// message up; while it is away, or its tables are being made, none can be claimed
+// anyway.
 func (e *Emergency) Before(ctx context.Context) error {
 	select {
 	case e.recording <- struct{}{}:
@@ -137,7 +138,7 @@ func (e *Emergency) Before(ctx context.Context) error {
 		return nil
 	}
 	err := e.store.RecordSpoken(ctx, said, e.o.Now())
-	if errors.Is(err, alerting.ErrUnavailable) || ctx.Err() != nil {
+	if errors.Is(err, alerting.ErrUnavailable) || errors.Is(err, alerting.ErrSchema) || ctx.Err() != nil {
 		return fmt.Errorf("put emergency words on record: %w", err)
 	}
 	if err != nil {
@@ -252,16 +253,15 @@ const backAgain = 10 * time.Second
 // tellBack says that the database is back by a message on record, and tells when
 // to try again if that was not to be.
 func (e *Emergency) tellBack(ctx context.Context) (again time.Time) {
-	again = e.o.Now().Add(backAgain)
 	webhook := e.o.Fallback()
 	if alerting.Placeholder(webhook) {
 		e.backTold()
-		return again
+		return time.Time{}
 	}
 	claiming, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	if err := e.Before(claiming); err != nil {
-		return again
+		return e.o.Now().Add(time.Second)
 	}
 	asked := e.o.Now().Round(0)
 	// Each try is an owner of its own, as a trial is.
@@ -273,7 +273,7 @@ func (e *Emergency) tellBack(ctx context.Context) (again time.Time) {
 		return refused.Reason.Until
 	case err != nil:
 		e.o.Log.Warn("that the database is back cannot be said yet", "error", err)
-		return again
+		return e.o.Now().Add(time.Second)
 	}
 	post := poster{store: e.store, sender: e.sender, jitter: rand.Float64}
 	verdict := post.send(context.WithoutCancel(ctx), webhook, claim.Message.Content, e.o.Now().Round(0).Sub(asked))
@@ -284,7 +284,7 @@ func (e *Emergency) tellBack(ctx context.Context) (again time.Time) {
 	if err := post.settle(context.WithoutCancel(ctx), claim, verdict); err != nil {
 		e.o.Log.Error("the verdict on a message could not be stored", "message", claim.Message.ID, "error", err)
 	}
-	return again
+	return e.o.Now().Add(backAgain)
 }
 
 func (e *Emergency) backTold() {
