@@ -14,6 +14,7 @@ const (
 	CallMessage    MessageKind = "CALL"            // all CALLs that wait, in one text
 	StormOver      MessageKind = "STORM_OVER"      // no word: the storm is over, and what it came to
 	TestMessage    MessageKind = "TEST"            // no word: somebody asked for it
+	Emergency      MessageKind = "EMERGENCY"       // no word: the database was away, or is back
 )
 
 // Digest tells whether it is one of the digests.
@@ -21,7 +22,9 @@ func (k MessageKind) Digest() bool { return k == DigestCritical || k == DigestOt
 
 // carries tells whether words go with it. Messages of older versions have no
 // kind, and did.
-func (k MessageKind) carries() bool { return k != StormOver && k != TestMessage }
+func (k MessageKind) carries() bool {
+	return k != StormOver && k != TestMessage && k != Emergency
+}
 
 // The parts of a robot's budget of 19 (DESIGN, promise 3). Each is what may be
 // used of the slots at one time, so that none can take what another needs.

@@ -123,6 +123,15 @@ var reasonWords = map[string][2]string{
 	"which_host":     {"有多台主机名为 {}，请改用主机的 id", "several hosts have the name {}: give the id of one"},
 	"runs_already":   {"容器 {} 已在运行，只确认是否稳定", "{} runs already: it would only be verified"},
 
+	// Why the database cannot be used, for who is told without it: no host, no
+	// user, nothing of an error's own text.
+	"database_away":     {"连接不上数据库", "the database cannot be reached"},
+	"database_hangs":    {"数据库没有应答", "the database does not answer"},
+	"database_full":     {"数据库的磁盘已满", "the database's disk is full"},
+	"database_refuses":  {"数据库拒绝登录", "the database refuses the login"},
+	"database_tables":   {"数据库的表缺失或版本不符", "tables are missing or of another version"},
+	"database_readonly": {"数据库写不进去", "the database cannot be written to"},
+
 	// Why a silence was not made.
 	"too_many_silences": {"未结束的静默已达上限 {} 条，请先结束不用的", "{} silences are not over, which is the limit: end those no longer needed"},
 

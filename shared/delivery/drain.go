@@ -75,6 +75,9 @@ func (l *Loop) refresh(ctx context.Context, t target) (now target, known bool, e
 func (l *Loop) claim(ctx context.Context, t target) (*alerting.Claim, time.Time, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
+	if err := l.o.Before(ctx); err != nil {
+		return nil, time.Time{}, err
+	}
 	claim, next, err := l.store.ClaimMessage(ctx, t.robot, t.groups, l.o.Owner, lease, l.o.Render)
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("claim a message: %w", err)

@@ -21,9 +21,12 @@ type memStore struct {
 	mobiles  []alerting.Mobile // that every word calls
 	asked    int               // claims, whatever came of them
 	looks    []time.Time       // calls of Queues
+	seen     []time.Time       // calls of Look
+	others   bool              // another process speaks first
 
 	down      error            // what every call answers
 	settleErr error            // what SettleMessage answers
+	spokenErr error            // what RecordSpoken answers
 	claimErr  map[string]error // by robot
 	slowClaim time.Duration
 	emptied   func()        // called once when a claim found nothing, before it returns

@@ -35,6 +35,7 @@ type TrierOptions struct {
 	Fallback func() alerting.Secret                   // WECHAT_WEBHOOK_URL; nil: none
 	Render   func(g alerting.Group, by string) string // writes the message that somebody asked for; required
 	Record   func(t alerting.Trial)                   // is told of every message that was sent; nil: nobody
+	Before   func(ctx context.Context) error          // is called before each claim; nil: nobody is
 	Log      *slog.Logger                             // nil: nothing is logged
 }
 
@@ -42,6 +43,9 @@ type TrierOptions struct {
 func NewTrier(store Trials, sender Sender, o TrierOptions) *Trier {
 	if o.Fallback == nil {
 		o.Fallback = func() alerting.Secret { return "" }
+	}
+	if o.Before == nil {
+		o.Before = func(context.Context) error { return nil }
 	}
 	if o.Record == nil {
 		o.Record = func(alerting.Trial) {}
@@ -95,6 +99,9 @@ func (t *Trier) claim(ctx context.Context, id int64, by string) (alerting.Group,
 	}
 	if alerting.Placeholder(g.Webhook) {
 		return g, nil, &alerting.RefusedError{Reason: alerting.Reason{Code: "robot_unset", Detail: g.Name}}
+	}
+	if err := t.o.Before(ctx); err != nil {
+		return g, nil, err
 	}
 	// Each try is an owner of its own: one whose settling took longer than its
 	// lease must not give back the lease of the next.

@@ -101,7 +101,14 @@ func (t *tx) group(ctx context.Context, id int64) (alerting.Group, error) {
 // takes the robot's lease, reserves a slot and stores the content first. A robot
 // that rests is tried all the same, since a person asks whether it is mended;
 // but not one that pauses because it is over its rate. RefusedError: not now.
-func (s *Store) ClaimTrial(ctx context.Context, robot string, group int64, owner string, lease time.Duration, p alerting.Post) (claim *alerting.Claim, err error) {
+func (s *Store) ClaimTrial(ctx context.Context, robot string, group int64, owner string, lease time.Duration, p alerting.Post) (*alerting.Claim, error) {
+	return s.claimWordless(ctx, alerting.Message{Kind: alerting.TestMessage, GroupID: group, Format: p.Format, Content: p.Content}, robot, owner, lease)
+}
+
+// claimWordless claims a message that carries no notification, and does not wait
+// for its turn.
+func (s *Store) claimWordless(ctx context.Context, m alerting.Message, robot, owner string, lease time.Duration) (claim *alerting.Claim, err error) {
+	m.Format = cmp.Or(m.Format, alerting.Markdown)
 	err = s.inTx(ctx, func(t *tx) error {
 		c := claiming{t: t, robot: robot, owner: owner, lease: lease}
 		if c.state, err = t.lockRobot(ctx, robot); err != nil {
@@ -110,7 +117,7 @@ func (s *Store) ClaimTrial(ctx context.Context, robot string, group int64, owner
 		if err := c.mayTry(ctx); err != nil {
 			return err
 		}
-		message, err := c.reserve(ctx, alerting.Message{Kind: alerting.TestMessage, GroupID: group, Format: cmp.Or(p.Format, alerting.Markdown), Content: p.Content}, 0)
+		message, err := c.reserve(ctx, m, 0)
 		if err != nil {
 			return err
 		}
