@@ -28,7 +28,8 @@ func (t *tx) mention(ctx context.Context, b *alerting.Brief) error {
 }
 
 // toldRank is, in SQL, how bad the worst was that the group of a notification n
-// was told of its alert before; NULL: nothing, or nobody is called by anything.
+// was told of its alert a before; NULL: nothing, or nobody is called by anything.
+// A single event was not told of twice, and of those is a storm.
 func (t *tx) toldRank() string {
 	if !t.policy.Calls() {
 		return "NULL"
@@ -37,5 +38,5 @@ func (t *tx) toldRank() string {
 	for _, severity := range alerting.Severities {
 		rank += fmt.Sprintf(" WHEN '%s' THEN %d", severity, severity.Rank())
 	}
-	return "(SELECT MAX(" + rank + " ELSE 0 END) FROM alert_notifications o WHERE o.alert_id = n.alert_id AND o.group_id = n.group_id AND o.kind = 'FIRING' AND o.status = 'SENT')"
+	return "CASE WHEN a.occurrences > 1 THEN (SELECT MAX(" + rank + " ELSE 0 END) FROM alert_notifications o WHERE o.alert_id = n.alert_id AND o.group_id = n.group_id AND o.kind = 'FIRING' AND o.status = 'SENT') END"
 }
