@@ -283,12 +283,17 @@ func TestWhenThePolicyChangesMeanwhile(t *testing.T) {
 func TestEscalationsAreCalledWithUnlessSomebodyHasIt(t *testing.T) {
 	for status, called := range map[AlertStatus]bool{Open: true, Acknowledged: false, Resolved: false} {
 		b := Brief{Notification: Notification{Kind: Escalation, Severity: Error}, Alert: Alert{Type: TickerSyncTimeout, Status: status, Severity: Error}}
-		assert.Equal(t, called, len(calling().Mention(&b, []Severity{Critical})) > 0, status)
+		assert.Equal(t, called, !calling().Mention(&b, []Severity{Critical}).Nobody(), status)
 	}
 	words := []DigestWord{{Kind: Escalation, Severity: Error, Type: TickerSyncTimeout}}
-	assert.Equal(t, []string{"zhang", "li"}, calling().MentionAll(words))
-	words[0].Over = true
-	assert.Empty(t, calling().MentionAll(words))
+	called, _ := calling().MentionAll(words)
+	assert.Equal(t, []string{"zhang", "li"}, called.Users)
+	words[0].InHand = true
+	called, _ = calling().MentionAll(words)
+	assert.True(t, called.Nobody(), "somebody has it")
+	words[0].InHand, words[0].Over = false, true
+	called, _ = calling().MentionAll(words)
+	assert.True(t, called.Nobody())
 
 	d := Fold([]DigestWord{{Kind: Over}, {Kind: Outcome}, {Kind: Escalation}, {Kind: Firing}}, false, FullDigest)
 	var kinds []Kind

@@ -25,6 +25,7 @@ var escalations = suite{
 	"rows that people change by hand":                             testStepsByHand,
 	"many are due at once":                                        testManySteps,
 	"a message says who was told before":                          testToldBefore,
+	"an escalation calls people, as a first word does":            testStepCalls,
 	"no step waits for a silence that was ended":                  testStepSilenceRace,
 	"an acknowledgement and a step at the same instant":           testStepRace,
 }
@@ -265,6 +266,25 @@ func testToldBefore(t *testing.T, e Engine) {
 	require.Equal(t, opened, before(2))
 	require.Equal(t, append(opened, alerting.ToldGroup{Name: "duty", Sent: true}), before(3))
 	require.Empty(t, before(4), "a first word names nobody")
+}
+
+func testStepCalls(t *testing.T, e Engine) {
+	e.climbers(t)
+	s := e.open(t, steps, func(p *alerting.Policy) {
+		rule := p.Rules["DISK_FULL"]
+		rule.Mentions = []alerting.Mention{{From: alerting.Error, Users: []string{"zhang"}, Mobiles: []alerting.Mobile{"13800000000"}}}
+		p.Rules["DISK_FULL"] = rule
+	})
+	record(t, s, plainEvent("a"))
+	record(t, s, plainEvent("b"))
+	e.pass(t, 15*time.Minute)
+	escalate(t, s)
+	require.Equal(t, "zhang", mentioned(t, s, accepted, 2))
+	require.Equal(t, []string{"FIRING ops", "ESCALATION duty", "CALL duty"}, told(t, s, 1))
+	_, err := s.Acknowledge(t.Context(), 2, "wang")
+	require.NoError(t, err)
+	require.Empty(t, mentioned(t, s, accepted, 2), "somebody has it by now")
+	require.Equal(t, []string{"FIRING ops", "ESCALATION duty"}, told(t, s, 2))
 }
 
 // A step that is put off while a person ends the silence must not wait for the
