@@ -119,12 +119,14 @@ func (s *service) assemble(ctx context.Context) error {
 		Owner: s.owner, Policy: policy.policy, Log: s.log, Poll: s.db.poll,
 		Stopped: func(container string) bool { return s.watches.containers.Stopped(container) },
 	})
-	wakes.words, wakes.remedies = words.Wake, remedies.Wake
+	steps := delivery.NewEscalator(s.db, delivery.EscalatorOptions{Log: s.log, Poll: s.db.poll})
+	wakes.words, wakes.remedies, wakes.steps = words.Wake, remedies.Wake, steps.Wake
 	hosts := newHosts(s, engine, remedies)
 	s.watches = newWatches(s, engine, hosts.Wake)
 	s.loops = newLoops(s.log, slices.Concat([]loop{{"emergency", emergency.Run}}, s.watches.loops(), hosts.loops(), []loop{
 		{"delivery", words.Run},
 		{"remedy", remedies.Run},
+		{"escalation", steps.Run},
 		{"labels", func(ctx context.Context) error { return policy.follow(ctx, engine, s.log) }},
 		{"policy", file.follow},
 		{"groups", repeat(groupsInterval, s.log, "groups", file.missingGroups(s.db))},
