@@ -53,7 +53,7 @@ func testStore(t *testing.T) {
 			},
 			SQL:      func(testing.TB) *sql.DB { return hand },
 			Poison:   "CREATE TRIGGER poison BEFORE INSERT ON alert_records FOR EACH ROW BEGIN IF NEW.service_name = 'poison' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'poisoned'; END IF; END",
-			Renumber: "ALTER TABLE alert_records AUTO_INCREMENT = 1",
+			Renumber: "ALTER TABLE alert_records AUTO_INCREMENT = 1", RestartIDs: "ALTER TABLE %s AUTO_INCREMENT = 1",
 		}
 	})
 }

@@ -33,7 +33,7 @@ func TestStore(t *testing.T) {
 			},
 			SQL:      func(testing.TB) *sql.DB { return hand },
 			Poison:   "CREATE TRIGGER poison BEFORE INSERT ON alert_records WHEN NEW.service_name = 'poison' BEGIN SELECT RAISE(ABORT, 'poisoned'); END",
-			Renumber: "DELETE FROM sqlite_sequence WHERE name = 'alert_records'",
+			Renumber: "DELETE FROM sqlite_sequence WHERE name = 'alert_records'", RestartIDs: "DELETE FROM sqlite_sequence WHERE name = '%s'",
 		}
 	})
 }
