@@ -75,7 +75,8 @@ func (w *world) RecordEvent(_ context.Context, ev alerting.Event, _ *alerting.Id
 	return alerting.Receipt{}, nil
 }
 
-// run lets the auditor work for a time, to just before its end.
+// run lets the auditor work for a time: it is stopped a second earlier, as what
+// happens at one instant has no order.
 func (w *world) run(d time.Duration) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ended := make(chan error)
@@ -83,6 +84,7 @@ func (w *world) run(d time.Duration) {
 	time.Sleep(d - time.Second)
 	cancel()
 	require.NoError(w.t, <-ended)
+	time.Sleep(time.Second)
 }
 
 // alarms lists which alarms were posted, in short.
