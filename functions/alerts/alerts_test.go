@@ -68,6 +68,7 @@ func (m *memory) RemediationState(context.Context) (alerting.RemediationState, e
 	return m.state, m.err
 }
 func (m *memory) DryRunLedger(context.Context) (alerting.DryRunLedger, error) { return m.dry, m.err }
+func (m *memory) Robots(context.Context) (alerting.Robots, error)             { return alerting.Robots{}, m.err }
 func (m *memory) Groups(context.Context) ([]alerting.Group, error)            { return m.groups, m.err }
 
 // get asks the function; every exchange is held to the contract.

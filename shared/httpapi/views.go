@@ -89,11 +89,15 @@ type Group struct {
 	UpdatedAt   Stamp   `json:"updatedAt"`
 	RobotID     string  `json:"robotId"`    // equal for groups with the same robot
 	Configured  bool    `json:"configured"` // false: the URL is the guide's example
+	RobotState  string  `json:"robotState"`
+	RobotReason *Reason `json:"robotReason"` // why it rests or is broken, and until when it is left alone
 }
 
 // Group shows a group.
-func (v Views) Group(g alerting.Group) Group {
+func (v Views) Group(g alerting.Group, robots alerting.Robots) Group {
+	state, why := robots.Of(g.Webhook)
 	return Group{
+		RobotState: string(state), RobotReason: v.Reason(why, robots.Now),
 		ID: g.ID, GroupName: g.Name, WebhookURL: MaskWebhook(g.Webhook), AlertTypes: orNull(g.AlertTypes),
 		IsEnabled: g.Enabled, Description: orNull(g.Description), CreatedAt: v.At(g.CreatedAt), UpdatedAt: v.At(g.UpdatedAt),
 		RobotID: alerting.RobotID(g.Webhook), Configured: !alerting.Placeholder(g.Webhook),
@@ -101,7 +105,9 @@ func (v Views) Group(g alerting.Group) Group {
 }
 
 // Groups shows several.
-func (v Views) Groups(groups []alerting.Group) []Group { return each(groups, v.Group) }
+func (v Views) Groups(groups []alerting.Group, robots alerting.Robots) []Group {
+	return each(groups, func(g alerting.Group) Group { return v.Group(g, robots) })
+}
 
 // weComPath is the path of every WeCom robot; another path may hold a secret.
 const weComPath = "/cgi-bin/webhook/send"
