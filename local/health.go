@@ -18,6 +18,8 @@ type health struct {
 	// deaf names the watches that cannot hear though there is an engine; nil:
 	// nothing is watched.
 	deaf func() []string
+	// audit says what the auditor found that does not go away; nil: nobody audits.
+	audit func() []string
 }
 
 // report is the body of both.
@@ -62,6 +64,9 @@ func (h health) ready(w http.ResponseWriter, r *http.Request) error {
 		if deaf := h.deaf(); len(deaf) > 0 {
 			rep.Degraded = append(rep.Degraded, "监控失聪 (watches that cannot hear): "+strings.Join(deaf, ", "))
 		}
+	}
+	if h.audit != nil {
+		rep.Degraded = append(rep.Degraded, h.audit()...)
 	}
 	return answer(w, rep)
 }

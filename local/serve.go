@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"trade-monitor/shared/alerting"
+	"trade-monitor/shared/audit"
 	"trade-monitor/shared/config"
 	"trade-monitor/shared/delivery"
 	"trade-monitor/shared/docker"
@@ -35,6 +36,7 @@ type service struct {
 	journal *journal
 	policy  *admitted
 	watches *watches
+	auditor *audit.Auditor
 	loops   *loops
 	server  *http.Server
 
@@ -120,7 +122,8 @@ func (s *service) assemble(ctx context.Context) error {
 	wakes.words, wakes.remedies = words.Wake, remedies.Wake
 	hosts := newHosts(s, engine, remedies)
 	s.watches = newWatches(s, engine, hosts.Wake)
-	s.loops = newLoops(s.log, slices.Concat(s.watches.loops(), hosts.loops(), []loop{
+	s.auditor = s.newAuditor(wakes)
+	s.loops = newLoops(s.log, slices.Concat(s.watches.loops(), hosts.loops(), s.auditing(metrics), []loop{
 		{"delivery", words.Run},
 		{"remedy", remedies.Run},
 		{"labels", func(ctx context.Context) error { return policy.follow(ctx, engine, s.log) }},
@@ -131,8 +134,8 @@ func (s *service) assemble(ctx context.Context) error {
 		{"retention", repeat(time.Hour, s.log, "retention", s.forgetOldAlerts)},
 	})...)
 	metrics.watch(s.db, s.loops, s.watches)
-	metrics.registry.MustRegister(file, &hostGauges{s.db}, &robotGauges{s.db, policy.policy})
-	h := health{loops: s.loops, db: s.db, policy: file, deaf: s.watches.deaf}
+	metrics.registry.MustRegister(file, &hostGauges{s.db}, &robotGauges{s.db, policy.policy}, &auditGauges{s.auditor.Report})
+	h := health{loops: s.loops, db: s.db, policy: file, deaf: s.watches.deaf, audit: s.degradedByAudit()}
 	if s.cfg.Mode != alerting.Off {
 		h.docker = engine
 	}
