@@ -196,7 +196,7 @@ func (a *Auditor) judge(found alerting.Audit, failing bool) alerting.Standing {
 		a.compareAt = found.At.Add(interval) // the second look need not wait
 	}
 	for _, f := range standing.Findings {
-		if was := before.Found(f.Check); was.Count != f.Count || was.Times < f.Times && len(standing.Stuck()) != len(before.Stuck()) {
+		if f.Count != before.Found(f.Check).Count {
 			a.o.Log.Warn("自查发现 (the audit found)", "check", f.Check, "what", f.Text(alerting.Chinese, a.o.Location)+" / "+f.Text(alerting.English, a.o.Location), "inARow", f.Times)
 		}
 	}
