@@ -122,18 +122,17 @@ func (a *Auditor) Run(ctx context.Context) error {
 // not run twice at a time.
 func (a *Auditor) RunOnce(ctx context.Context) error {
 	err := a.heal(ctx)
-	found := alerting.Audit{Compared: !a.o.Now().Before(a.compareAt)}
-	if found.Compared {
-		failed := a.compare(ctx, &found)
-		found.Compared = failed == nil
-		err = errors.Join(err, failed)
-	}
 	lates, failed := a.lates(ctx)
 	if failed != nil {
 		a.note(func(r *Report) { r.Failing = true })
 		return errors.Join(err, failed) // a standing without them would say that nothing is overdue
 	}
-	found.Findings = append(found.Findings, lates...)
+	found := alerting.Audit{Findings: lates}
+	if !a.o.Now().Before(a.compareAt) {
+		failed := a.compare(ctx, &found)
+		found.Compared = failed == nil
+		err = errors.Join(err, failed)
+	}
 	found.At = a.o.Now()
 	standing := a.judge(found, err != nil)
 	return errors.Join(err, a.say(ctx, standing))
@@ -169,7 +168,7 @@ func (a *Auditor) compare(ctx context.Context, into *alerting.Audit) error {
 	if err != nil {
 		return fmt.Errorf("compare the record: %w", err)
 	}
-	into.Findings = differences
+	into.Findings = append(into.Findings, differences...)
 	took := a.o.Now().Sub(began)
 	a.compareAt = a.o.Now().Add(max(restFactor*took, interval))
 	a.note(func(r *Report) { r.Compared = took })

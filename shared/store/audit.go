@@ -13,40 +13,57 @@ import (
 // give up a statement that takes too long, and so does our driver.
 const auditPart = 100_000
 
-// Differences finds where the record does not add up (DESIGN, promise 2), in one
-// snapshot, without locks. It reads the whole record. What people changed by SQL,
-// as they may, must have been recounted before.
+// Differences finds where the record does not add up (DESIGN, promise 2). It reads
+// the whole record, without locks: what is added up, in one snapshot; what is
+// compared row by row, a part at a time, so that no snapshot is kept for long.
+// What people changed by SQL, as they may, must have been recounted before.
 func (s *Store) Differences(ctx context.Context) (found []alerting.Finding, err error) {
-	level := sql.LevelDefault // on an embedded database every reader has a snapshot
-	if s.dialect.Clock != "" {
-		level = sql.LevelRepeatableRead
-	}
-	raw, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: level})
-	if err != nil {
-		return nil, s.dialect.wrap(fmt.Errorf("begin an audit: %w", err))
-	}
-	defer raw.Rollback() //nolint:errcheck // it only read
-	a := audit{tx: &tx{Tx: raw, s: s}}
-	for _, look := range []func(context.Context) error{a.readTotals, a.readAlerts, a.readWords, a.readOthers} {
-		if err := look(ctx); err != nil {
-			return nil, s.dialect.wrap(fmt.Errorf("audit: %w", err))
+	var a audit
+	err = s.atOnce(ctx, func(q querier) error {
+		a = audit{}
+		for _, sum := range []func(context.Context, querier) error{a.readTotals, a.sumAlerts, a.sumWords} {
+			if err := sum(ctx, q); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	for _, look := range []func(context.Context, querier) error{a.flags, a.uncarried, a.statuses} {
+		if err == nil {
+			err = look(ctx, s.reader)
+		}
+	}
+	if err != nil {
+		return nil, s.dialect.wrap(fmt.Errorf("compare the record: %w", err))
 	}
 	return a.findings(), nil
 }
 
+// atOnce reads in one snapshot, however many statements it takes.
+func (s *Store) atOnce(ctx context.Context, f func(querier) error) error {
+	level := sql.LevelDefault // on an embedded database every reading transaction is one
+	if s.dialect.Clock != "" {
+		level = sql.LevelRepeatableRead
+	}
+	snapshot, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: level})
+	if err != nil {
+		return fmt.Errorf("begin to read: %w", err)
+	}
+	defer snapshot.Rollback() //nolint:errcheck // it only read
+	return f(snapshot)
+}
+
 // audit is one look at the whole record.
 type audit struct {
-	*tx
 	totals               map[string]int64 // by scope
 	alerts, events, rows int64
 	odd                  []alerting.Finding // added up by add
 }
 
 // readTotals reads what was counted when it happened.
-func (a *audit) readTotals(ctx context.Context) error {
+func (a *audit) readTotals(ctx context.Context, q querier) error {
 	a.totals = map[string]int64{}
-	_, err := collect(ctx, a, func(row scanner) (struct{}, error) {
+	_, err := collect(ctx, q, func(row scanner) (struct{}, error) {
 		var scope string
 		var n int64
 		err := row.Scan(&scope, &n)
@@ -56,20 +73,37 @@ func (a *audit) readTotals(ctx context.Context) error {
 	return err
 }
 
-// readAlerts counts the events that alerts took, and compares wechat_sent with
-// the words. (A word that is older than its alert was about another one, of
-// which a TRUNCATE gave the number free.)
-func (a *audit) readAlerts(ctx context.Context) error {
-	const told = "EXISTS (SELECT 1 FROM alert_notifications n WHERE n.alert_id = a.id AND n.status = 'SENT' AND n.created_us >= a.created_us)"
-	return a.inParts(ctx, "alert_records", func(after, to int64) error {
-		var alerts, events int64
-		err := a.QueryRowContext(ctx, "SELECT COUNT(*), COALESCE(SUM(CASE WHEN fingerprint IS NOT NULL THEN occurrences ELSE 0 END), 0) FROM alert_records WHERE id > ? AND id <= ?",
-			after, to).Scan(&alerts, &events)
-		if err != nil {
-			return err
+// sumAlerts adds up the events that alerts took.
+func (a *audit) sumAlerts(ctx context.Context, q querier) error {
+	return inParts(ctx, q, "alert_records", func(after, to int64) error {
+		sums, err := collect(ctx, q, scanPair, "SELECT COUNT(*), COALESCE(SUM(CASE WHEN fingerprint IS NOT NULL THEN occurrences ELSE 0 END), 0) FROM alert_records WHERE id > ? AND id <= ?", after, to)
+		for _, n := range sums {
+			a.alerts, a.events = a.alerts+n[0], a.events+n[1]
 		}
-		a.alerts, a.events = a.alerts+alerts, a.events+events
-		return a.look(ctx, func(row scanner) (f alerting.Finding, err error) {
+		return err
+	})
+}
+
+// sumWords counts the words on record, and those with a status that no loop knows.
+func (a *audit) sumWords(ctx context.Context, q querier) error {
+	return inParts(ctx, q, "alert_notifications", func(after, to int64) error {
+		sums, err := collect(ctx, q, scanPair, "SELECT COUNT(*), COUNT(CASE WHEN status NOT IN ('PENDING', 'SENT', 'SUPPRESSED', 'DEAD') THEN 1 END) FROM alert_notifications WHERE id > ? AND id <= ?", after, to)
+		for _, n := range sums {
+			a.rows += n[0]
+			a.add(alerting.Finding{Check: alerting.UnknownStatusesLeft, Count: n[1]})
+		}
+		return err
+	})
+}
+
+func scanPair(row scanner) (n [2]int64, err error) { return n, row.Scan(&n[0], &n[1]) }
+
+// flags compares wechat_sent with the words. (A word that is older than its alert
+// was about another one, of which a TRUNCATE gave the number free.)
+func (a *audit) flags(ctx context.Context, q querier) error {
+	const told = "EXISTS (SELECT 1 FROM alert_notifications n WHERE n.alert_id = a.id AND n.status = 'SENT' AND n.created_us >= a.created_us)"
+	return inParts(ctx, q, "alert_records", func(after, to int64) error {
+		return a.look(ctx, q, func(row scanner) (f alerting.Finding, err error) {
 			var flag truth
 			var since sql.NullInt64
 			err = row.Scan(&flag, &f.Count, &f.Example, &since)
@@ -83,29 +117,21 @@ func (a *audit) readAlerts(ctx context.Context) error {
 	})
 }
 
-// readWords counts the words on record, and looks for those SENT without proof.
-func (a *audit) readWords(ctx context.Context) error {
-	return a.inParts(ctx, "alert_notifications", func(after, to int64) error {
-		var rows, odd int64
-		err := a.QueryRowContext(ctx, "SELECT COUNT(*), COUNT(CASE WHEN status NOT IN ('PENDING', 'SENT', 'SUPPRESSED', 'DEAD') THEN 1 END) FROM alert_notifications WHERE id > ? AND id <= ?",
-			after, to).Scan(&rows, &odd)
-		if err != nil {
-			return err
-		}
-		a.rows += rows
-		a.add(alerting.Finding{Check: alerting.UnknownStatusesLeft, Count: odd})
-		return a.look(ctx, finding(alerting.UncarriedCheck), "SELECT COUNT(*), MIN(n.id), MIN(n.settled_us) FROM alert_notifications n LEFT JOIN alert_messages m ON m.id = n.message_id "+
+// uncarried looks for words that are SENT without proof.
+func (a *audit) uncarried(ctx context.Context, q querier) error {
+	return inParts(ctx, q, "alert_notifications", func(after, to int64) error {
+		return a.look(ctx, q, finding(alerting.UncarriedCheck), "SELECT COUNT(*), MIN(n.id), MIN(n.settled_us) FROM alert_notifications n LEFT JOIN alert_messages m ON m.id = n.message_id "+
 			"WHERE n.id > ? AND n.id <= ? AND n.status = 'SENT' AND (m.id IS NULL OR m.status <> 'ACCEPTED')", after, to)
 	})
 }
 
-// readOthers looks for statuses that no loop knows in what is left.
-func (a *audit) readOthers(ctx context.Context) error {
+// statuses looks for those that no loop knows in what is left.
+func (a *audit) statuses(ctx context.Context, q querier) error {
 	for _, query := range []string{
 		"SELECT COUNT(*), NULL, NULL FROM alert_messages WHERE status NOT IN ('SENDING', 'ACCEPTED', 'REFUSED', 'UNKNOWN')",
 		"SELECT COUNT(*), NULL, NULL FROM alert_remediations WHERE status NOT IN ('REQUESTED', 'RUNNING', 'VERIFYING', " + overs + ")",
 	} {
-		if err := a.look(ctx, finding(alerting.UnknownStatusesLeft), query); err != nil {
+		if err := a.look(ctx, q, finding(alerting.UnknownStatusesLeft), query); err != nil {
 			return err
 		}
 	}
@@ -123,8 +149,8 @@ func finding(check alerting.Check) func(scanner) (alerting.Finding, error) {
 	}
 }
 
-func (a *audit) look(ctx context.Context, scan func(scanner) (alerting.Finding, error), query string, args ...any) error {
-	found, err := collect(ctx, a, scan, query, args...)
+func (a *audit) look(ctx context.Context, q querier, scan func(scanner) (alerting.Finding, error), query string, args ...any) error {
+	found, err := collect(ctx, q, scan, query, args...)
 	for _, f := range found {
 		a.add(f)
 	}
@@ -148,14 +174,13 @@ func (a *audit) add(f alerting.Finding) {
 }
 
 // inParts goes through a table by its ids.
-func (a *audit) inParts(ctx context.Context, table string, f func(after, to int64) error) error {
-	var first, last sql.NullInt64
+func inParts(ctx context.Context, q querier, table string, f func(after, to int64) error) error {
 	// Two questions: asked for both at once, SQLite reads all rows.
-	err := a.QueryRowContext(ctx, "SELECT (SELECT MIN(id) FROM "+table+"), (SELECT MAX(id) FROM "+table+")").Scan(&first, &last)
-	if err != nil || !first.Valid {
-		return err
+	ends, err := collect(ctx, q, scanPair, "SELECT COALESCE((SELECT MIN(id) FROM "+table+"), 1), COALESCE((SELECT MAX(id) FROM "+table+"), 0)")
+	if err != nil {
+		return fmt.Errorf("%s: %w", table, err)
 	}
-	for after := first.Int64 - 1; after < last.Int64; after += auditPart {
+	for after, last := ends[0][0]-1, ends[0][1]; after < last; after += auditPart {
 		if err := f(after, after+auditPart); err != nil {
 			return fmt.Errorf("%s: %w", table, err)
 		}

@@ -47,7 +47,7 @@ func (t *tx) lateWords(ctx context.Context) ([]alerting.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := audit{tx: t}
+	var all audit
 	for _, q := range due {
 		lane, err := t.lane(ctx, robots[q.group], q.Since)
 		if err != nil {
@@ -119,7 +119,7 @@ func (t *tx) lateRemediations(ctx context.Context) ([]alerting.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	late := audit{tx: t}
+	var late audit
 	for _, u := range under {
 		if !t.policy.Late(&u.Remediation, u.kind.String, u.due(), t.now) {
 			continue
