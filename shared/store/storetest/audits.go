@@ -147,6 +147,9 @@ func testDifferencesByHand(t *testing.T, e Engine) {
 	e.exec(t, "UPDATE alert_records SET wechat_sent = 1 WHERE title = 'by hand'")
 	require.Empty(t, audited(t, s), "rows that people insert have no fingerprint")
 	e.exec(t, "DELETE FROM alert_records WHERE id IN (1, 2, 8)")
+	early, err := s.Differences(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, early, "nothing is said before it is recounted")
 	require.Empty(t, audited(t, s), "people may delete alerts")
 	e.exec(t, "UPDATE alert_records SET status = 'RESOLVED', severity = 'INFO' WHERE id IN (3, 4)")
 	require.Empty(t, audited(t, s), "and change them")
@@ -287,6 +290,8 @@ func testLateWords(t *testing.T, e Engine) {
 	require.EqualValues(t, 12, late())
 	e.exec(t, "UPDATE alert_notifications SET next_us = next_us + 600000000 WHERE status = 'PENDING'")
 	require.Zero(t, late(), "ten minutes less")
+	e.exec(t, "UPDATE alert_notifications SET next_us = next_us - 7200000000 WHERE status = 'PENDING'")
+	require.Zero(t, late(), "nothing went at its time: we were away")
 
 	e.exec(t, "UPDATE alert_notifications SET group_id = 99 WHERE status = 'PENDING'")
 	require.EqualValues(t, 12, late(), "the words of a group that is gone are to be settled, too")
