@@ -78,7 +78,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 	}{
 		{"events", events}, {"words", words}, {"idempotency", idempotency}, {"batches", batches}, {"totals", totals}, {"lists", lists},
 		{"delivery", deliveries}, {"storms", storms}, {"broken robots", brokenRobots}, {"verdicts", verdicts}, {"reconciliation", reconciliation}, {"audits", audits},
-		{"remediation", remediations}, {"intents", intents}, {"repeats", repeats}, {"ledger", ledgers}, {"rearms", rearms}, {"brakes", brakes}, {"rehearsals", rehearsals}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions}, {"silences", silences},
+		{"remediation", remediations}, {"intents", intents}, {"repeats", repeats}, {"ledger", ledgers}, {"rearms", rearms}, {"brakes", brakes}, {"rehearsals", rehearsals}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions}, {"calls", calls}, {"silences", silences},
 		{"hosts", hosts}, {"heartbeats", heartbeats}, {"judgements", judgements}, {"declarations", declarations}, {"watches", watchMemories},
 	} {
 		t.Run(theme.name, func(t *testing.T) { theme.run(t, fresh) })
