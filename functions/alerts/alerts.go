@@ -20,6 +20,7 @@ type Store interface {
 	Watches(ctx context.Context) ([]alerting.Watch, error)
 	Remediations
 	Groups
+	BrokenRobots
 	Silences
 }
 

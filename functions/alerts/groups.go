@@ -17,6 +17,11 @@ type Groups interface {
 	DeleteGroup(ctx context.Context, id int64) error
 }
 
+// BrokenRobots lists those that WeCom refused as gone.
+type BrokenRobots interface {
+	BrokenRobots(ctx context.Context) ([]alerting.Robot, error)
+}
+
 // Robots is how groups are reached.
 type Robots struct {
 	// Check tells why a webhook would not be posted to.
@@ -49,7 +54,11 @@ func (f *Function) groups(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return httpapi.WriteData(w, f.views.Groups(groups))
+	broken, err := f.store.BrokenRobots(r.Context())
+	if err != nil {
+		return err
+	}
+	return httpapi.WriteData(w, f.views.Groups(groups, broken))
 }
 
 // groupBody is what POST and PUT take. A field that is left out stays as it is.
@@ -78,8 +87,12 @@ type stored struct {
 	Notes   []string      `json:"notes,omitempty"`
 }
 
-func (f *Function) writeStored(w http.ResponseWriter, g alerting.Group, message string) error {
-	answer := stored{Success: true, Message: message, Data: f.views.Group(g)}
+func (f *Function) writeStored(ctx context.Context, w http.ResponseWriter, g alerting.Group, message string) error {
+	broken, err := f.store.BrokenRobots(ctx)
+	if err != nil {
+		return err
+	}
+	answer := stored{Success: true, Message: message, Data: f.views.Group(g, broken)}
 	if note := g.Unusable(); note != "" {
 		answer.Notes = []string{note}
 	}
@@ -98,7 +111,7 @@ func (f *Function) createGroup(w http.ResponseWriter, r *http.Request) error {
 	if g, err = f.store.CreateGroup(r.Context(), g); err != nil {
 		return err
 	}
-	return f.writeStored(w, g, f.views.Language.Pick("群已添加", "group added"))
+	return f.writeStored(r.Context(), w, g, f.views.Language.Pick("群已添加", "group added"))
 }
 
 func (f *Function) updateGroup(w http.ResponseWriter, r *http.Request) error {
@@ -114,7 +127,7 @@ func (f *Function) updateGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return f.writeStored(w, g, f.views.Language.Pick("群配置已修改", "group changed"))
+	return f.writeStored(r.Context(), w, g, f.views.Language.Pick("群配置已修改", "group changed"))
 }
 
 // done is the answer when there is nothing left to show.
