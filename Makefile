@@ -71,6 +71,14 @@ kills: setup ## our own kill -9 at 200 random instants around a restart; 5 min
 faults-clock: setup ## a restart while the clock of this machine is set (as root, and alone)
 	go test -count=1 -vet=off -tags clock -timeout 10m -run '^TestFaultsTheMachinesClockIsSet$$' -v ./local
 
+# The tests themselves replay what is kept in testdata/fuzz. Go's cache of what
+# fuzzing found to be of interest is outside the project: it is kept from there.
+.PHONY: fuzz
+fuzz: ## fuzz the cutting of messages for 10 min, their rendering for 1 min each; keeps the corpus
+	go test ./shared/wecom -run '^$$' -fuzz '^FuzzCut$$' -fuzztime $(or $(FUZZTIME),10m) -fuzzminimizetime 100x
+	for f in FuzzRender FuzzDigest FuzzMention; do go test ./shared/wecom -run '^$$' -fuzz "^$$f$$" -fuzztime 1m -fuzzminimizetime 100x || exit 1; done
+	mkdir -p shared/wecom/testdata/fuzz && cp -r "$$(go env GOCACHE)"/fuzz/trade-monitor/shared/wecom/Fuzz* shared/wecom/testdata/fuzz/
+
 .PHONY: setup
 setup:
 	@scripts/test-setup.sh

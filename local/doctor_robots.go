@@ -68,18 +68,18 @@ func (e *examination) robots(ctx context.Context) []doctor.Finding {
 	if err != nil {
 		return unknown(err)
 	}
-	broken, err := e.open.BrokenRobots(ctx)
+	robots, err := e.open.Robots(ctx)
 	if err != nil {
 		return unknown(err)
 	}
 	var findings []doctor.Finding
-	for _, r := range broken {
-		for _, g := range append(groups, alerting.FallbackGroup(e.cfg.Webhook)) {
-			if alerting.RobotID(g.Webhook) == r.ID && !alerting.Placeholder(g.Webhook) {
-				findings = append(findings, failed("在企业微信中重新添加或启用机器人，更新 webhook_url，再运行 trade-monitor wechat-test (add or enable the robot again in WeCom, update webhook_url, then trade-monitor wechat-test)",
-					"群“%s”的机器人已失效 (its robot is gone): %s", g.Name, r.PauseReason.Detail))
-				break
-			}
+	told := map[string]bool{} // a robot may be in several groups
+	for _, g := range append(groups, alerting.FallbackGroup(e.cfg.Webhook)) {
+		state, why := robots.Of(g.Webhook)
+		if robot := alerting.RobotID(g.Webhook); state == alerting.RobotGone && !alerting.Placeholder(g.Webhook) && !told[robot] {
+			told[robot] = true
+			findings = append(findings, failed("在企业微信中重新添加或启用机器人，更新 webhook_url，再运行 trade-monitor wechat-test (add or enable the robot again in WeCom, update webhook_url, then trade-monitor wechat-test)",
+				"群“%s”的机器人已失效 (its robot is gone): %s", g.Name, why.Detail))
 		}
 	}
 	return orFine(findings, "没有失效的机器人 (none is known to be gone)")

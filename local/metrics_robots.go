@@ -9,22 +9,22 @@ import (
 	"trade-monitor/shared/alerting"
 )
 
-// robotRecord is what the database knows of groups and their robots.
-type robotRecord interface {
+// robotReader tells which groups there are, and how it stands with their robots.
+type robotReader interface {
 	Groups(ctx context.Context) ([]alerting.Group, error)
-	BrokenRobots(ctx context.Context) ([]alerting.Robot, error)
+	Robots(ctx context.Context) (alerting.Robots, error)
 }
 
-// robotGauges show which groups have a robot that WeCom refused as gone.
+// robotGauges show how it stands with the robots of the groups that are told.
 type robotGauges struct {
-	robotRecord
-	fallback func() alerting.Secret
+	robotReader
+	policy func() alerting.Policy
 }
 
-var robotBroken = prometheus.NewDesc("trade_monitor_robot_broken", "1 while WeCom says that the robot of the group is gone, by group id (0: WECHAT_WEBHOOK_URL).", []string{"group"}, nil)
+var robotState = prometheus.NewDesc("trade_monitor_robot_state", "1 for the state of the robot of each enabled group (0: WECHAT_WEBHOOK_URL): UNUSED, OK, RESTING or BROKEN.", []string{"group", "state"}, nil)
 
 // Describe implements prometheus.Collector.
-func (g *robotGauges) Describe(ch chan<- *prometheus.Desc) { ch <- robotBroken }
+func (g *robotGauges) Describe(ch chan<- *prometheus.Desc) { ch <- robotState }
 
 // Collect implements prometheus.Collector. With the database away there is
 // nothing to show, which trade_monitor_database_up says.
@@ -35,22 +35,15 @@ func (g *robotGauges) Collect(ch chan<- prometheus.Metric) {
 	if err != nil {
 		return
 	}
-	robots, err := g.BrokenRobots(ctx)
+	robots, err := g.Robots(ctx)
 	if err != nil {
 		return
 	}
-	broken := map[string]bool{}
-	for _, r := range robots {
-		broken[r.ID] = true
-	}
-	for _, group := range append(groups, alerting.FallbackGroup(g.fallback())) {
+	for _, group := range append(groups, alerting.FallbackGroup(g.policy().Fallback)) {
 		if !group.Enabled || alerting.Placeholder(group.Webhook) {
 			continue
 		}
-		value := 0.0
-		if broken[alerting.RobotID(group.Webhook)] {
-			value = 1
-		}
-		ch <- prometheus.MustNewConstMetric(robotBroken, prometheus.GaugeValue, value, strconv.FormatInt(group.ID, 10))
+		state, _ := robots.Of(group.Webhook)
+		ch <- prometheus.MustNewConstMetric(robotState, prometheus.GaugeValue, 1, strconv.FormatInt(group.ID, 10), string(state))
 	}
 }

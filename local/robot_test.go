@@ -24,6 +24,14 @@ func TestTheOtherGroupsAreToldThatARobotIsGone(t *testing.T) {
 	robots.ExpectWithin(t, 3*time.Second, ops, "Ticker同步超时告警")
 	robots.ExpectWithin(t, 3*time.Second, ops, "群机器人已失效", "交易组", "errcode 93008")
 	robots.ExpectNoMore(t, trade, 0)
+	group := objects(s.get("/api/alerts/wechat-groups").fields, "data")[0]
+	assert.Equal(t, "BROKEN", group["robotState"])
+	assert.Contains(t, group["robotReason"].(map[string]any)["text"], "93008")
+	assert.Contains(t, s.get("/metrics").text, `trade_monitor_robot_state{group="1",state="BROKEN"} 1`)
+	account := objects(s.story(1), "groups")[0]
+	assert.Equal(t, "WAITING", account["state"])
+	assert.Equal(t, "robot_robot_gone", account["reason"].(map[string]any)["code"])
+	assert.EqualValues(t, 93008, account["lastMessage"].(map[string]any)["errCode"])
 
 	require.Equal(t, http.StatusOK, s.post("/api/alerts/wechat-groups/1/test", "").status)
 	robots.ExpectWithin(t, 3*time.Second, trade, "测试消息")
@@ -31,6 +39,8 @@ func TestTheOtherGroupsAreToldThatARobotIsGone(t *testing.T) {
 	robots.ExpectWithin(t, 3*time.Second, ops, "已恢复：群机器人已失效", "交易组")
 	robots.ExpectNoMore(t, ops, time.Second)
 	robots.ExpectNoMore(t, trade, 0)
+	assert.Equal(t, "OK", objects(s.get("/api/alerts/wechat-groups").fields, "data")[0]["robotState"])
+	assert.Equal(t, "TOLD", objects(s.story(1), "groups")[0]["state"])
 	alarm := s.alarms("交易组")
 	require.Len(t, alarm, 1)
 	assert.Equal(t, "ROBOT_BROKEN", alarm[0]["alertType"])

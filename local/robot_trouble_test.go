@@ -144,15 +144,15 @@ func checkVerdicts(t *testing.T, got []map[string]any, begun time.Time) {
 // checkBroken: the API and the metrics say whether a group's robot is gone.
 func checkBroken(t *testing.T, s *runningService, group int64, broken bool) {
 	t.Helper()
-	value := map[bool]string{true: "1", false: "0"}[broken]
+	state := map[bool]string{true: "BROKEN", false: "OK"}
 	await(t, 5*time.Second, "the metrics say so", func() bool {
-		return strings.Contains(s.get("/metrics").text, fmt.Sprintf("\ntrade_monitor_robot_broken{group=\"%d\"} %s\n", group, value))
+		return strings.Contains(s.get("/metrics").text, fmt.Sprintf("\ntrade_monitor_robot_state{group=\"%d\",state=%q} 1\n", group, state[broken]))
 	})
 	for _, g := range objects(s.get("/api/alerts/wechat-groups").fields, "data") {
 		ours := int64(g["id"].(float64)) == group
-		require.Equal(t, ours && broken, g["broken"], "%v", g)
+		require.Equal(t, state[ours && broken], g["robotState"], "%v", g)
 		if ours && broken {
-			require.Contains(t, g["brokenReason"], "errcode 93000")
+			require.Contains(t, g["robotReason"].(map[string]any)["text"], "errcode 93000")
 		}
 	}
 	alarm := s.alarms("交易组")

@@ -131,7 +131,7 @@ func (s *service) assemble(ctx context.Context) error {
 		{"retention", repeat(time.Hour, s.log, "retention", s.forgetOldAlerts)},
 	})...)
 	metrics.watch(s.db, s.loops, s.watches)
-	metrics.registry.MustRegister(file, &hostGauges{s.db}, &robotGauges{s.db, func() alerting.Secret { return policy.policy().Fallback }})
+	metrics.registry.MustRegister(file, &hostGauges{s.db}, &robotGauges{s.db, policy.policy})
 	h := health{loops: s.loops, db: s.db, policy: file, deaf: s.watches.deaf}
 	if s.cfg.Mode != alerting.Off {
 		h.docker = engine

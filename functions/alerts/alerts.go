@@ -20,7 +20,7 @@ type Store interface {
 	Watches(ctx context.Context) ([]alerting.Watch, error)
 	Remediations
 	Groups
-	BrokenRobots
+	RobotStates
 	Silences
 }
 

@@ -41,7 +41,6 @@ type memory struct {
 	story  alerting.Story
 	stats  alerting.Stats
 	groups []alerting.Group
-	broken []alerting.Robot
 	watch  []alerting.Watch
 	state  alerting.RemediationState
 	dry    alerting.DryRunLedger
@@ -69,8 +68,8 @@ func (m *memory) RemediationState(context.Context) (alerting.RemediationState, e
 	return m.state, m.err
 }
 func (m *memory) DryRunLedger(context.Context) (alerting.DryRunLedger, error) { return m.dry, m.err }
+func (m *memory) Robots(context.Context) (alerting.Robots, error)             { return alerting.Robots{}, m.err }
 func (m *memory) Groups(context.Context) ([]alerting.Group, error)            { return m.groups, m.err }
-func (m *memory) BrokenRobots(context.Context) ([]alerting.Robot, error)      { return m.broken, m.err }
 
 // get asks the function; every exchange is held to the contract.
 func get(t *testing.T, store alerts.Store, path string) (int, string) {
@@ -243,18 +242,8 @@ func TestGroupsHideTheirKeys(t *testing.T) {
 	assert.NotContains(t, body, "canary-key")
 	assert.Contains(t, body, `"groupName":"默认告警群","webhookUrl":"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=***","alertTypes":"TICKER_SYNC_TIMEOUT,CONTAINER_DOWN","isEnabled":true`)
 
-	assert.Contains(t, body, `"broken":false,"brokenReason":null`)
-
 	_, none := get(t, &memory{}, "/api/alerts/wechat-groups")
 	assert.JSONEq(t, `{"success":true,"data":[]}`, none)
-}
-
-func TestAGroupWhoseRobotIsGoneSaysSo(t *testing.T) {
-	const webhook = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=canary-key"
-	gone := alerting.Robot{ID: alerting.RobotID(webhook), Broken: true, PauseReason: alerting.Reason{Code: "robot_robot_gone", Detail: "errcode 93000: invalid webhook url"}}
-	_, body := get(t, &memory{groups: []alerting.Group{{ID: 1, Name: "g", Webhook: webhook}, {ID: 2, Name: "h", Webhook: webhook + "2"}}, broken: []alerting.Robot{gone}}, "/api/alerts/wechat-groups")
-	assert.Contains(t, body, `"broken":true,"brokenReason":"errcode 93000: invalid webhook url"},{"id":2`)
-	assert.Contains(t, body, `"broken":false,"brokenReason":null}]`)
 }
 
 func TestADatabaseThatIsAwayIsA503Everywhere(t *testing.T) {

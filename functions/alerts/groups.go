@@ -17,9 +17,9 @@ type Groups interface {
 	DeleteGroup(ctx context.Context, id int64) error
 }
 
-// BrokenRobots lists those that WeCom refused as gone.
-type BrokenRobots interface {
-	BrokenRobots(ctx context.Context) ([]alerting.Robot, error)
+// RobotStates tells how it stands with the groups' robots.
+type RobotStates interface {
+	Robots(ctx context.Context) (alerting.Robots, error)
 }
 
 // Robots is how groups are reached.
@@ -54,11 +54,11 @@ func (f *Function) groups(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	broken, err := f.store.BrokenRobots(r.Context())
+	robots, err := f.store.Robots(r.Context())
 	if err != nil {
 		return err
 	}
-	return httpapi.WriteData(w, f.views.Groups(groups, broken))
+	return httpapi.WriteData(w, f.views.Groups(groups, robots))
 }
 
 // groupBody is what POST and PUT take. A field that is left out stays as it is.
@@ -87,12 +87,8 @@ type stored struct {
 	Notes   []string      `json:"notes,omitempty"`
 }
 
-func (f *Function) writeStored(ctx context.Context, w http.ResponseWriter, g alerting.Group, message string) error {
-	broken, err := f.store.BrokenRobots(ctx)
-	if err != nil {
-		return err
-	}
-	answer := stored{Success: true, Message: message, Data: f.views.Group(g, broken)}
+func (f *Function) writeStored(w http.ResponseWriter, g alerting.Group, robots alerting.Robots, message string) error {
+	answer := stored{Success: true, Message: message, Data: f.views.Group(g, robots)}
 	if note := g.Unusable(); note != "" {
 		answer.Notes = []string{note}
 	}
@@ -108,10 +104,14 @@ func (f *Function) createGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	robots, err := f.store.Robots(r.Context()) // first: what is done must not be answered with an error
+	if err != nil {
+		return err
+	}
 	if g, err = f.store.CreateGroup(r.Context(), g); err != nil {
 		return err
 	}
-	return f.writeStored(r.Context(), w, g, f.views.Language.Pick("群已添加", "group added"))
+	return f.writeStored(w, g, robots, f.views.Language.Pick("群已添加", "group added"))
 }
 
 func (f *Function) updateGroup(w http.ResponseWriter, r *http.Request) error {
@@ -123,11 +123,15 @@ func (f *Function) updateGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	robots, err := f.store.Robots(r.Context())
+	if err != nil {
+		return err
+	}
 	g, err := f.store.UpdateGroup(r.Context(), id, change)
 	if err != nil {
 		return err
 	}
-	return f.writeStored(r.Context(), w, g, f.views.Language.Pick("群配置已修改", "group changed"))
+	return f.writeStored(w, g, robots, f.views.Language.Pick("群配置已修改", "group changed"))
 }
 
 // done is the answer when there is nothing left to show.

@@ -22,11 +22,11 @@ func (k MessageKind) Digest() bool { return k == DigestCritical || k == DigestOt
 // kind, and did.
 func (k MessageKind) carries() bool { return k != StormOver && k != TestMessage }
 
-// The parts of a robot's budget of 20 (DESIGN, promise 3). Each is what may be
+// The parts of a robot's budget of 19 (DESIGN, promise 3). Each is what may be
 // used of the slots at one time, so that none can take what another needs.
 const (
 	criticalSingles = 8 // CRITICAL words that go singly
-	otherSingles    = 8 // other words that go singly
+	otherSingles    = 7 // other words that go singly
 	keptForDigests  = RobotBudget - criticalSingles - otherSingles
 	// borrowed is how many other words may use slots of CRITICAL ones, while there
 	// is no overload: half of them.
@@ -52,7 +52,7 @@ const (
 	MaxFolded = 10_000
 	// stormWords is how many words make a digest part of a storm: more than
 	// could have been said singly.
-	stormWords = RobotBudget
+	stormWords = RobotLimit
 )
 
 // Storms tells whether a digest of so many words is part of a storm, the end of

@@ -31,33 +31,33 @@ func TestWhatARobotIsSentNext(t *testing.T) {
 		load Load
 		want Turn
 	}{
-		"nothing":                                 {Load{}, Turn{}},
-		"a word":                                  {Load{Other: waits(1, 0)}, send(Single)},
-		"as many as may go singly":                {Load{Other: waits(8, 0)}, send(Single)},
-		"more: they are collected":                {Load{Other: waits(9, 0)}, at(2 * s)},
-		"and leave in one":                        {Load{Other: waits(9, 2*s)}, send(DigestOther)},
-		"CRITICAL goes first":                     {Load{Critical: waits(1, 0), Other: waits(1, time.Hour)}, send(SingleCritical)},
-		"CRITICAL goes singly in a storm":         {Load{Critical: waits(900, 0), Other: waits(900, 9*s)}, send(SingleCritical)},
-		"eight times":                             {Load{Slots: slots(SingleCritical, times(7, 0)...), Critical: waits(900, 0)}, send(SingleCritical)},
-		"then by themselves":                      {Load{Slots: slots(SingleCritical, times(8, s)...), Critical: waits(900, 2*s), Other: waits(900, 2*s)}, send(DigestCritical)},
-		"the others after them":                   {Load{Slots: slots(DigestCritical, 5*s), Other: waits(900, 7*s)}, send(DigestOther)},
-		"but not at once":                         {Load{Slots: slots(DigestCritical, 2*s), Other: waits(900, 7*s)}, at(3 * s)},
-		"eight singles leave room for CRITICAL":   {Load{Slots: slots(Single, times(8, s)...), Critical: waits(1, 0)}, send(SingleCritical)},
-		"a ninth word that waits alone goes, too": {Load{Slots: slots(Single, times(8, s)...), Other: waits(1, 0)}, send(Single)},
-		"two are collected":                       {Load{Slots: slots(Single, times(8, s)...), Other: waits(2, 0)}, at(2 * s)},
-		"and the thirteenth":                      {Load{Slots: slots(Single, times(12, s)...), Other: waits(1, 0)}, at(2 * s)},
-		"but none in an overload":                 {Load{Slots: append(slots(Single, times(8, 30*s)...), slots(DigestOther, 20*s)...), Other: waits(1, 0)}, at(2 * s)},
-		"CRITICAL has what was not borrowed":      {Load{Slots: slots(Single, times(12, s)...), Critical: waits(9, 9*s)}, send(SingleCritical)},
-		"and no more":                             {Load{Slots: append(slots(Single, times(12, s)...), slots(SingleCritical, times(4, s)...)...), Critical: waits(9, 9*s)}, send(DigestCritical)},
-		"a slot that comes back is no reason to wait longer": {Load{Slots: slots(Single, append(times(7, s), SlotLife-s)...), Other: waits(2, 0)}, at(s)},
-		"few slots left: digests are far apart":              {Load{Slots: append(slots(Single, times(8, 20*s)...), slots(DigestOther, 6*s)...), Other: waits(900, 6*s)}, at(9*s + 250*time.Millisecond)},
+		"nothing":                               {Load{}, Turn{}},
+		"a word":                                {Load{Other: waits(1, 0)}, send(Single)},
+		"as many as may go singly":              {Load{Other: waits(7, 0)}, send(Single)},
+		"more: they are collected":              {Load{Other: waits(8, 0)}, at(2 * s)},
+		"and leave in one":                      {Load{Other: waits(8, 2*s)}, send(DigestOther)},
+		"CRITICAL goes first":                   {Load{Critical: waits(1, 0), Other: waits(1, time.Hour)}, send(SingleCritical)},
+		"CRITICAL goes singly in a storm":       {Load{Critical: waits(900, 0), Other: waits(900, 9*s)}, send(SingleCritical)},
+		"eight times":                           {Load{Slots: slots(SingleCritical, times(7, 0)...), Critical: waits(900, 0)}, send(SingleCritical)},
+		"then by themselves":                    {Load{Slots: slots(SingleCritical, times(8, s)...), Critical: waits(900, 2*s), Other: waits(900, 2*s)}, send(DigestCritical)},
+		"the others after them":                 {Load{Slots: slots(DigestCritical, 5*s), Other: waits(900, 7*s)}, send(DigestOther)},
+		"but not at once":                       {Load{Slots: slots(DigestCritical, 2*s), Other: waits(900, 7*s)}, at(3 * s)},
+		"seven singles leave room for CRITICAL": {Load{Slots: slots(Single, times(7, s)...), Critical: waits(1, 0)}, send(SingleCritical)},
+		"an eighth that waits alone goes, too":  {Load{Slots: slots(Single, times(7, s)...), Other: waits(1, 0)}, send(Single)},
+		"two are collected":                     {Load{Slots: slots(Single, times(7, s)...), Other: waits(2, 0)}, at(2 * s)},
+		"and the twelfth":                       {Load{Slots: slots(Single, times(11, s)...), Other: waits(1, 0)}, at(2 * s)},
+		"but none in an overload":               {Load{Slots: append(slots(Single, times(7, 30*s)...), slots(DigestOther, 20*s)...), Other: waits(1, 0)}, at(2 * s)},
+		"CRITICAL has what was not borrowed":    {Load{Slots: slots(Single, times(11, s)...), Critical: waits(9, 9*s)}, send(SingleCritical)},
+		"and no more":                           {Load{Slots: append(slots(Single, times(11, s)...), slots(SingleCritical, times(4, s)...)...), Critical: waits(9, 9*s)}, send(DigestCritical)},
+		"a slot that comes back is no reason to wait longer": {Load{Slots: slots(Single, append(times(6, s), SlotLife-s)...), Other: waits(2, 0)}, at(s)},
+		"few slots left: digests are far apart":              {Load{Slots: append(slots(Single, times(7, 20*s)...), slots(DigestOther, 6*s)...), Other: waits(900, 6*s)}, at(9*s + 250*time.Millisecond)},
 		"others starve behind CRITICAL":                      {Load{Slots: append(slots(SingleCritical, times(8, 40*s)...), slots(DigestCritical, 20*s)...), Critical: waits(900, 20*s), Other: waits(9, 30*s)}, send(DigestOther)},
 		"and CRITICAL not behind others":                     {Load{Slots: append(slots(SingleCritical, times(8, 40*s)...), slots(DigestOther, 20*s)...), Critical: waits(900, 20*s), Other: waits(9, 30*s)}, send(DigestCritical)},
-		"tests use the budget, too":                          {Load{Slots: slots(TestMessage, times(20, 10*s)...), Critical: waits(1, 0)}, at(51 * s)},
-		"tests leave CRITICAL its part":                      {Load{Slots: slots(TestMessage, times(12, 10*s)...), Critical: waits(1, 0), Other: waits(1, 0)}, send(SingleCritical)},
-		"and the others wait":                                {Load{Slots: slots(TestMessage, times(12, 10*s)...), Other: waits(1, time.Hour)}, at(51 * s)},
+		"tests use the budget, too":                          {Load{Slots: slots(TestMessage, times(19, 10*s)...), Critical: waits(1, 0)}, at(51 * s)},
+		"tests leave CRITICAL its part":                      {Load{Slots: slots(TestMessage, times(11, 10*s)...), Critical: waits(1, 0), Other: waits(1, 0)}, send(SingleCritical)},
+		"and the others wait":                                {Load{Slots: slots(TestMessage, times(11, 10*s)...), Other: waits(1, time.Hour)}, at(51 * s)},
 		"an older version's messages use the budget":         {Load{Slots: slots("", times(20, 10*s)...), Other: waits(1, 0)}, at(51 * s)},
-		"a slot that is free":                                {Load{Slots: slots(SingleCritical, times(20, SlotLife)...), Other: waits(1, 0)}, send(Single)},
+		"a slot that is free":                                {Load{Slots: slots(SingleCritical, times(19, SlotLife)...), Other: waits(1, 0)}, send(Single)},
 		"a storm is not over yet":                            {Load{Slots: slots(DigestOther, 5*s), Storm: true}, at(15 * s)},
 		"a storm is over":                                    {Load{Slots: slots(DigestOther, 20*s), Storm: true}, send(StormOver)},
 		"a storm that ended long ago":                        {Load{Storm: true}, send(StormOver)},
@@ -201,12 +201,12 @@ func (s *storm) largest() (most int) {
 	return most
 }
 
-// While words come one by one, twelve a minute of them go singly and at once.
+// While words come one by one, eleven a minute of them go singly and at once.
 func TestABusyRobotIsNotAnOverload(t *testing.T) {
 	s := &storm{random: rand.New(rand.NewPCG(1, 1)), now: noon, waiting: map[bool][]time.Time{}, slowest: 100 * time.Millisecond}
 	var other []time.Time
 	for i := range 100 {
-		other = append(other, noon.Add(time.Duration(i)*5200*time.Millisecond))
+		other = append(other, noon.Add(time.Duration(i)*5700*time.Millisecond))
 	}
 	s.play(t, nil, other)
 	for _, w := range s.carried {

@@ -194,7 +194,7 @@ func (c *Change) decideRemedy(s State, p *Policy, now time.Time) (why Reason, sk
 	action := rule.Step(rung)
 	why = p.Guard(Ask{Type: a.Type, Severity: a.Severity, Action: action, Rung: rung, Container: target, Ledger: s.Ledger, Silenced: s.Silences.Holding(a.Type, a.Service, a.Severity, now).Reason(), Now: now})
 	if why.Code != "mode_off" { // what another process has planned is not for this one to drop
-		a.RecheckAt = why.recheck()
+		a.RecheckAt = why.recheck(now)
 	}
 	if !why.IsZero() && a.Trail.remedyCode() == why.Code {
 		return why, false // said before: the trail counts it
@@ -211,13 +211,21 @@ func (c *Change) decideRemedy(s State, p *Policy, now time.Time) (why Reason, sk
 }
 
 // recheck is when a refused action is decided again; zero: with the next event.
-// A breaker that closes by itself, and a remediation that ends, ask for none.
-func (r Reason) recheck() time.Time {
-	if r.Code == "budget" || r.Code == "under_way" {
+// A breaker that closes by itself asks for none. A remediation that holds the
+// container may take longer than its cooldown: it is looked at again.
+func (r Reason) recheck(now time.Time) time.Time {
+	switch {
+	case r.Code == "budget":
 		return time.Time{}
+	case r.Code == "under_way" && !r.Until.IsZero():
+		return later(r.Until, now.Add(stillUnderWay))
 	}
 	return r.Until
 }
+
+// stillUnderWay is how soon what another remediation keeps from the container is
+// decided again, when that one lasts.
+const stillUnderWay = 30 * time.Second
 
 func newRemediation(a *Alert, action Action, rung int, target string, now time.Time) *Remediation {
 	return &Remediation{

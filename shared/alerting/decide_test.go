@@ -113,7 +113,7 @@ func TestEveryCombinationOfWordAndRemedy(t *testing.T) {
 				requireReceipt(t, receipt, c, word, remedy)
 				outcome := remedy == "budget" && word == "repeat_wait"
 				assert.Equal(t, word == "told" || outcome, len(c.Notifications) > 0, "an open breaker asks a person")
-				assert.Equal(t, remedy == "cooldown", !c.Alert.RecheckAt.IsZero())
+				assert.Equal(t, remedy == "cooldown" || remedy == "under_way", !c.Alert.RecheckAt.IsZero())
 				if remedy != "" && remedy != "requested" {
 					assert.Equal(t, Skipped, c.Remediation.Status)
 					assert.Equal(t, noon, c.Remediation.EndedAt)
@@ -328,4 +328,25 @@ func TestWhyNobodyIsTold(t *testing.T) {
 	require.NoError(t, err)
 	_, receipt = Decide(State{Alert: taken.Alert}, ev, &policy, nil, noon.Add(time.Minute))
 	assert.Equal(t, Reason{Code: "in_hand"}, receipt.NotTold)
+}
+
+// What one remediation keeps another alert from is not forgotten when it ends:
+// no further event may come.
+func TestWhatAnotherRemediationHeldUpIsDecidedAgain(t *testing.T) {
+	p := testPolicy()
+	other := &Remediation{AlertID: 9, RequestedAt: noon}
+	c, _ := Decide(State{Ledger: Ledger{Active: other}}, event(), p, nil, noon)
+	require.Equal(t, "under_way", c.Decision.Remedy.Code)
+	require.Equal(t, noon.Add(5*time.Minute), c.Alert.RecheckAt, "when its cooldown ends")
+
+	at := noon.Add(5 * time.Minute) // it lasts
+	c = Recheck(State{Alert: c.Alert, Symptom: SymptomStays, Ledger: Ledger{Active: other}}, p, nil, at)
+	require.Equal(t, at.Add(stillUnderWay), c.Alert.RecheckAt)
+	require.Nil(t, c.Remediation, "refused as before: the trail counts it")
+
+	at = at.Add(stillUnderWay) // it is over, and the symptom is not
+	c = Recheck(State{Alert: c.Alert, Symptom: SymptomStays}, p, nil, at)
+	require.Equal(t, Requested, c.Remediation.Status)
+	c = Recheck(State{Alert: c.Alert}, p, nil, at)
+	require.Equal(t, "symptom_gone", c.Decision.Remedy.Code)
 }

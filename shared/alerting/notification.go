@@ -86,9 +86,12 @@ type Message struct {
 
 // The budget of a robot (DESIGN, promise 3). The real limit is 20 messages a
 // minute; a slot is freed 61 s after the answer so that neither a fixed nor a
-// sliding window at the far end can see a 21st.
+// sliding window at the far end can see a 21st. One of the 20 is never on
+// record when it is sent: the emergency word, which is said when the record is
+// what is gone. It is kept for that, and the 19 others are for the rest.
 const (
-	RobotBudget = 20
+	RobotLimit  = 20
+	RobotBudget = RobotLimit - 1
 	SlotLife    = 61 * time.Second
 )
 

@@ -115,7 +115,7 @@ func (p *Policy) next(a *Alert, r *Remediation, now time.Time) time.Time {
 	case !a.Active() || r.RequestedBy != "":
 		return a.RecheckAt
 	case r.Status == Skipped:
-		return r.Reason.recheck()
+		return r.Reason.recheck(now)
 	case r.Status == Failed && rule.Step(r.Rung+1) != NoAction:
 		return later(now, r.actedAt().Add(rule.Guard.Cooldown))
 	}

@@ -62,6 +62,7 @@ var reasonWords = map[string][2]string{
 	"not_opened":     {"没有对应的未恢复告警", "nothing was open"},
 	"was_not_told":   {"该群未收到过此告警", "this group was never told of the alert"},
 	"bad_words":      {"企业微信拒绝了消息内容：{}", "WeCom refused the content: {}"},
+	"queued":         {"已排队，即将发送", "in the queue, about to be sent"},
 	"overload":       {"待发的超过每分钟额度，将合并发送，最早在{left}后", "more waits than a minute's budget allows: it goes with others, in {left} at the earliest"},
 	"too_long":       {"企业微信认为内容过长，缩短后重发：{}", "WeCom says that it is too long; sent again, shorter: {}"},
 	"robot_busy":     {"机器人暂时不可用：{}", "the robot cannot be reached now: {}"},
@@ -72,10 +73,18 @@ var reasonWords = map[string][2]string{
 	"robot_rate_limit": {"机器人超过频率限制，暂停发送：{}", "the robot is over its rate and pauses: {}"},
 	"robot_robot_gone": {"机器人已失效：{}", "the robot is gone: {}"},
 
+	// Why a group was owed nothing.
+	"group_off":         {"该群已停用（is_enabled = 0）", "the group is disabled (is_enabled = 0)"},
+	"other_types":       {"该群只订阅 {}", "the group asks for {} only"},
+	"others_named":      {"策略为该类型指定了其他群", "the policy names other groups for this type"},
+	"same_robot":        {"与群“{}”是同一个机器人，只通知一次", "group {} has the same robot, which is told once"},
+	"fallback_unneeded": {"有匹配的群，不需要 WECHAT_WEBHOOK_URL", "groups match: WECHAT_WEBHOOK_URL is not needed"},
+	"joined_later":      {"通知时该群还不在收件之列", "the group was not among those to tell when they were told"},
+
 	// Why no test message was sent.
 	"robot_unset":     {"群“{}”的 Webhook 未配置或仍是示例地址", "the webhook of group {} is not set or still the example"},
 	"robot_in_flight": {"机器人正在发送另一条消息，{left}后可再试", "the robot is sending another message; try again in {left}"},
-	"robot_budget":    {"该机器人 61 秒内的 20 条已用完，{left}后可再试", "the robot's 20 messages in 61 s are used up; try again in {left}"},
+	"robot_budget":    {"该机器人 61 秒内的 19 条已用完，{left}后可再试", "the robot's 19 messages in 61 s are used up; try again in {left}"},
 
 	// Why nothing was restarted.
 	"mode_off":          {"自动处置已关闭（REMEDIATION_MODE=off）", "remediation is off (REMEDIATION_MODE=off)"},

@@ -1,5 +1,7 @@
 package alerting
 
+import "time"
+
 // RobotBroken is the type of the alarm that the robot of a group is gone: the
 // other groups are told.
 const RobotBroken = "ROBOT_BROKEN"
@@ -17,4 +19,50 @@ func RobotEvent(group string, v Verdict, lang Language) Event {
 	ev.Message = lang.Pick("企业微信的应答：", "WeCom said: ") + v.Summary() +
 		lang.Pick("\n通知保留，修好后补发。请更新该群的 webhook_url，或运行 trade-monitor wechat-test 查看。", "\nIts words are kept and sent when it works. Put the group's webhook_url right; trade-monitor wechat-test says more.")
 	return ev
+}
+
+// RobotState is how it stands with a robot.
+type RobotState string
+
+const (
+	// RobotUnused: nothing was ever sent to it.
+	RobotUnused RobotState = "UNUSED"
+	// RobotOK: it took what it was sent last.
+	RobotOK RobotState = "OK"
+	// RobotRests: it refused or did not answer for a passing reason, and is tried
+	// again at a time.
+	RobotRests RobotState = "RESTING"
+	// RobotGone: WeCom says that it is gone, disabled or not in its group.
+	RobotGone RobotState = "BROKEN"
+)
+
+// Robots are all that were ever sent anything, as of a time.
+type Robots struct {
+	All []Robot
+	Now time.Time
+}
+
+// Of tells how it stands with the robot of a webhook, and why.
+func (r Robots) Of(webhook Secret) (RobotState, Reason) {
+	id := RobotID(webhook)
+	for _, robot := range r.All {
+		if robot.ID == id {
+			return robot.state(r.Now)
+		}
+	}
+	return RobotUnused, Reason{}
+}
+
+func (r Robot) state(now time.Time) (RobotState, Reason) {
+	why := r.PauseReason
+	if r.PausedUntil.After(now) {
+		why.Until = r.PausedUntil
+	}
+	switch {
+	case r.Broken:
+		return RobotGone, why
+	case r.PausedUntil.After(now):
+		return RobotRests, why
+	}
+	return RobotOK, Reason{}
 }

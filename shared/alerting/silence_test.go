@@ -96,7 +96,10 @@ func TestASilenceKeepsTheWordBackAndHealingGoesOn(t *testing.T) {
 
 	again, _ := Decide(State{Alert: c.Alert, Ledger: Ledger{Active: c.Remediation}, Silences: Silences{rollout()}}, event(), p, nil, noon.Add(time.Minute))
 	assert.Empty(t, again.Notifications)
-	assert.Equal(t, noon.Add(20*time.Minute), again.Alert.RecheckAt, "whatever was decided about the remedy")
+	assert.Equal(t, noon.Add(5*time.Minute), again.Alert.RecheckAt, "the remedy is decided again before")
+	later := Recheck(State{Alert: again.Alert, Silences: Silences{rollout()}}, p, nil, noon.Add(5*time.Minute))
+	assert.Empty(t, later.Notifications)
+	assert.Equal(t, noon.Add(20*time.Minute), later.Alert.RecheckAt, "whatever was decided about the remedy")
 }
 
 // alarm is an event of a type without an action: all that happens is a word.

@@ -31,6 +31,7 @@ type Story struct {
 	Messages      []Message
 	Remediations  []Remediation
 	Decisions     []Decision
+	Groups        []GroupAccount // what became of telling each group
 }
 
 // Stats counts alerts, and remediations that are over.

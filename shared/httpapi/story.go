@@ -15,6 +15,7 @@ type Story struct {
 	Messages      []Message      `json:"messages"`
 	Remediations  []Remediation  `json:"remediations"`
 	Trail         []Decision     `json:"trail"`
+	Groups        []GroupAccount `json:"groups"`
 }
 
 // Story shows an alert's story.
@@ -26,7 +27,38 @@ func (v Views) Story(s alerting.Story) Story {
 		Messages:      each(s.Messages, v.Message),
 		Remediations:  each(s.Remediations, v.Remediation),
 		Trail:         each(s.Decisions, v.Decision),
+		Groups:        each(s.Groups, v.GroupAccount),
 	}
+}
+
+// GroupAccount says what became of telling one group.
+type GroupAccount struct {
+	GroupID     int64        `json:"groupId"`
+	GroupName   string       `json:"groupName"`
+	State       string       `json:"state"`
+	Reason      *Reason      `json:"reason"`
+	Words       int          `json:"words"`
+	Arrived     int          `json:"arrived"`
+	LastMessage *LastMessage `json:"lastMessage"`
+}
+
+// LastMessage is the newest that was to reach a group, and what WeCom said.
+type LastMessage struct {
+	ID         int64   `json:"id"`
+	Status     string  `json:"status"`
+	ErrCode    int     `json:"errCode"`
+	Error      *string `json:"error"`
+	SentAt     Stamp   `json:"sentAt"`
+	AnsweredAt Stamp   `json:"answeredAt"`
+}
+
+// GroupAccount shows what became of telling a group.
+func (v Views) GroupAccount(a alerting.GroupAccount) GroupAccount {
+	shown := GroupAccount{GroupID: a.ID, GroupName: a.Name, State: string(a.State), Reason: v.Reason(a.Why, a.AsOf), Words: a.Words, Arrived: a.Arrived}
+	if m := a.Last; m != nil {
+		shown.LastMessage = &LastMessage{ID: m.ID, Status: string(m.Status), ErrCode: m.ErrCode, Error: orNull(m.Error), SentAt: v.At(m.SentAt), AnsweredAt: v.At(m.AnsweredAt)}
+	}
+	return shown
 }
 
 // Event is one event as the alert keeps it.

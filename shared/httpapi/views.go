@@ -89,29 +89,24 @@ type Group struct {
 	UpdatedAt   Stamp   `json:"updatedAt"`
 	RobotID     string  `json:"robotId"`    // equal for groups with the same robot
 	Configured  bool    `json:"configured"` // false: the URL is the guide's example
-
-	Broken       bool    `json:"broken"`       // WeCom refused its robot as gone, and no message arrived since
-	BrokenReason *string `json:"brokenReason"` // what WeCom said
+	RobotState  string  `json:"robotState"`
+	RobotReason *Reason `json:"robotReason"` // why it rests or is broken, and until when it is left alone
 }
 
-// Group shows a group. broken are the robots that WeCom refused as gone.
-func (v Views) Group(g alerting.Group, broken []alerting.Robot) Group {
-	shown := Group{
+// Group shows a group.
+func (v Views) Group(g alerting.Group, robots alerting.Robots) Group {
+	state, why := robots.Of(g.Webhook)
+	return Group{
+		RobotState: string(state), RobotReason: v.Reason(why, robots.Now),
 		ID: g.ID, GroupName: g.Name, WebhookURL: MaskWebhook(g.Webhook), AlertTypes: orNull(g.AlertTypes),
 		IsEnabled: g.Enabled, Description: orNull(g.Description), CreatedAt: v.At(g.CreatedAt), UpdatedAt: v.At(g.UpdatedAt),
 		RobotID: alerting.RobotID(g.Webhook), Configured: !alerting.Placeholder(g.Webhook),
 	}
-	for _, r := range broken {
-		if r.ID == shown.RobotID {
-			shown.Broken, shown.BrokenReason = true, orNull(r.PauseReason.Detail)
-		}
-	}
-	return shown
 }
 
 // Groups shows several.
-func (v Views) Groups(groups []alerting.Group, broken []alerting.Robot) []Group {
-	return each(groups, func(g alerting.Group) Group { return v.Group(g, broken) })
+func (v Views) Groups(groups []alerting.Group, robots alerting.Robots) []Group {
+	return each(groups, func(g alerting.Group) Group { return v.Group(g, robots) })
 }
 
 // weComPath is the path of every WeCom robot; another path may hold a secret.

@@ -63,7 +63,7 @@ func TestRobotKeysAreMasked(t *testing.T) {
 	}
 	for webhook, want := range cases {
 		assert.Equal(t, want, httpapi.MaskWebhook(webhook))
-		assert.NotContains(t, asJSON(t, views.Group(alerting.Group{Name: "g", Webhook: webhook}, nil)), "canary-key")
+		assert.NotContains(t, asJSON(t, views.Group(alerting.Group{Name: "g", Webhook: webhook}, alerting.Robots{})), "canary-key")
 	}
 }
 

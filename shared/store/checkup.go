@@ -84,18 +84,22 @@ func (s *Store) Overdue(ctx context.Context, age time.Duration) ([]Overdue, erro
 	return list, nil
 }
 
-// BrokenRobots lists those that WeCom refused as gone.
-func (s *Store) BrokenRobots(ctx context.Context) ([]alerting.Robot, error) {
-	list, err := collect(ctx, s.reader, func(row scanner) (r alerting.Robot, err error) {
-		var code, detail sql.NullString
-		err = row.Scan(&r.ID, &code, &detail, &r.Failures)
-		r.Broken, r.PauseReason = true, alerting.Reason{Code: code.String, Detail: detail.String}
-		return r, err
-	}, "SELECT robot, reason_code, reason_detail, failures FROM alert_robots WHERE broken = 1 ORDER BY robot")
-	if err != nil {
-		return nil, s.dialect.wrap(fmt.Errorf("read the robots: %w", err))
+// Robots lists those that were sent anything, and how it stands with them.
+func (s *Store) Robots(ctx context.Context) (robots alerting.Robots, err error) {
+	if robots.Now, err = s.clock(ctx); err != nil {
+		return robots, err
 	}
-	return list, nil
+	robots.All, err = collect(ctx, s.reader, func(row scanner) (r alerting.Robot, err error) {
+		var code, detail sql.NullString
+		var paused sql.NullInt64
+		err = row.Scan(&r.ID, &paused, &code, &detail, &r.Failures, &r.Broken)
+		r.PausedUntil, r.PauseReason = instant(paused), alerting.Reason{Code: code.String, Detail: detail.String}
+		return r, err
+	}, "SELECT robot, paused_us, reason_code, reason_detail, failures, broken FROM alert_robots ORDER BY robot")
+	if err != nil {
+		return robots, s.dialect.wrap(fmt.Errorf("read the robots: %w", err))
+	}
+	return robots, nil
 }
 
 // StuckRemediations counts those that have not come to an end for longer than

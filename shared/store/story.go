@@ -38,9 +38,6 @@ func (s *Store) story(ctx context.Context, id int64) (alerting.Story, error) {
 	if story.Messages, err = s.messagesOf(ctx, id, story.Notifications); err != nil {
 		return story, err
 	}
-	if err := s.explainWaits(ctx, story.Notifications); err != nil {
-		return story, err
-	}
 	if story.Remediations, err = collect(ctx, s.reader, scanRemediation, "SELECT "+remediationColumns+" FROM alert_remediations WHERE alert_id = ? ORDER BY id", id); err != nil {
 		return story, fmt.Errorf("read remediations of %d: %w", id, err)
 	}
@@ -51,7 +48,26 @@ func (s *Store) story(ctx context.Context, id int64) (alerting.Story, error) {
 	if err != nil {
 		return story, fmt.Errorf("read decisions of %d: %w", id, err)
 	}
-	return story, nil
+	return story, s.explain(ctx, &story)
+}
+
+// explain says of each group what became of telling it, and of the words that
+// wait what they wait for.
+func (s *Store) explain(ctx context.Context, story *alerting.Story) error {
+	now, err := s.clock(ctx)
+	if err != nil {
+		return err
+	}
+	groups, err := s.groups(ctx, s.reader)
+	if err != nil {
+		return err
+	}
+	policy := s.policy()
+	if err := s.explainWaits(ctx, story.Notifications, append(slices.Clone(groups), alerting.FallbackGroup(policy.Fallback)), now); err != nil {
+		return err
+	}
+	story.Groups = alerting.Explain(story, groups, &policy, now)
+	return nil
 }
 
 // messagesOf are the messages about one alert, and the digests that carried words
@@ -84,19 +100,7 @@ func (s *Store) messagesOf(ctx context.Context, alert int64, words []alerting.No
 }
 
 // explainWaits says of the words that wait what they wait for.
-func (s *Store) explainWaits(ctx context.Context, words []alerting.Notification) error {
-	if !slices.ContainsFunc(words, func(n alerting.Notification) bool { return n.Status == alerting.Pending }) {
-		return nil
-	}
-	now, err := s.clock(ctx)
-	if err != nil {
-		return err
-	}
-	groups, err := s.groups(ctx, s.reader)
-	if err != nil {
-		return err
-	}
-	groups = append(groups, alerting.FallbackGroup(s.policy().Fallback))
+func (s *Store) explainWaits(ctx context.Context, words []alerting.Notification, groups []alerting.Group, now time.Time) (err error) {
 	for i := range words {
 		n := &words[i]
 		at := slices.IndexFunc(groups, func(g alerting.Group) bool { return g.ID == n.GroupID })

@@ -58,7 +58,9 @@ func shorten(s string, limit int, mark string) string {
 	return s[:char] + strings.Repeat(closeFont, charOpen) + mark
 }
 
-// balance drops closing font tags that close nothing and closes what is open.
+// balance closes what is open, and makes plain characters of what begins like a
+// font tag and is none, or closes nothing: left out or left alone, it could
+// become one with what is around it.
 func balance(s string) string {
 	if !strings.Contains(s, "font") {
 		return s
@@ -67,7 +69,10 @@ func balance(s string) string {
 	open := 0
 	for i := 0; i < len(s); {
 		n, nest := token(s[i:])
-		if open+nest >= 0 {
+		stray := open+nest < 0 || nest == 0 && (strings.HasPrefix(s[i:], "<font") || strings.HasPrefix(s[i:], "</font"))
+		if stray {
+			b.WriteString(twins.Replace(s[i : i+n]))
+		} else {
 			open += nest
 			b.WriteString(s[i : i+n])
 		}

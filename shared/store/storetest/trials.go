@@ -85,7 +85,7 @@ func testTrialCosts(t *testing.T, e Engine) {
 	}
 	_, err := try(t, s, "tester")
 	refusedAs(t, err, "robot_budget")
-	require.EqualValues(t, 20, e.count(t, "SELECT COUNT(*) FROM alert_messages WHERE status = 'ACCEPTED' AND alert_id IS NULL AND content = 'a test'"))
+	require.EqualValues(t, alerting.RobotBudget, e.count(t, "SELECT COUNT(*) FROM alert_messages WHERE status = 'ACCEPTED' AND alert_id IS NULL AND content = 'a test'"))
 }
 
 func testTrialOfAPausedRobot(t *testing.T, e Engine) {
