@@ -265,7 +265,9 @@ func (w *faultWorld) messages() []string {
 	}
 	var all []string
 	for _, m := range w.robots.Messages(w.robots.Key("ops")) {
-		all = append(all, m.Content)
+		if !aboutDatabase(m.Content) { // of a fault that takes the database away
+			all = append(all, m.Content)
+		}
 	}
 	return all
 }

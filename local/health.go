@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"trade-monitor/shared/alerting"
 	"trade-monitor/shared/httpapi"
 )
 
@@ -18,6 +19,14 @@ type health struct {
 	// deaf names the watches that cannot hear though there is an engine; nil:
 	// nothing is watched.
 	deaf func() []string
+	// emergency knows since when the database is away; robot: somebody can be
+	// told. at is where people's clocks are.
+	emergency interface {
+		Outage() alerting.DatabaseOutage
+		Hint()
+	}
+	robot bool
+	at    *time.Location
 }
 
 // report is the body of both.
@@ -50,7 +59,7 @@ func (h health) ready(w http.ResponseWriter, r *http.Request) error {
 	}()
 	var rep report
 	if h.db.Ready(ctx) != nil {
-		rep.Failing = append(rep.Failing, "数据库不可达 (the database cannot be reached)")
+		rep.Failing = append(rep.Failing, databaseAway(h.emergency.Outage(), h.robot, h.at))
 	}
 	if <-docker != nil {
 		rep.Degraded = append(rep.Degraded, "Docker 不可达，无法重启容器 (Docker cannot be reached; no container can be restarted)")

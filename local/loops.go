@@ -21,25 +21,39 @@ type loop struct {
 // loops runs them and knows which are alive.
 type loops struct {
 	log     *slog.Logger
-	all     []loop
+	all     []loop // the first of them is begun early
 	alive   []atomic.Bool
-	started atomic.Bool
+	begun   atomic.Bool // the first one is
+	started atomic.Bool // all are
 	done    sync.WaitGroup
+	ctx     context.Context
 	cancel  context.CancelFunc
 }
 
+// newLoops keeps some loops. The first does not wait for the database.
 func newLoops(log *slog.Logger, all ...loop) *loops {
-	return &loops{log: log, all: all, alive: make([]atomic.Bool, len(all)), cancel: func() {}}
+	l := &loops{log: log, all: all, alive: make([]atomic.Bool, len(all))}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	return l
 }
 
-// start runs every loop until stop.
-func (l *loops) start(ctx context.Context) {
-	ctx, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	for i := range l.all {
-		l.alive[i].Store(true)
-		l.done.Go(func() { l.keep(ctx, i) })
+// begin runs the first loop until stop.
+func (l *loops) begin() {
+	l.run(0)
+	l.begun.Store(true)
+}
+
+// start runs all the others until stop.
+func (l *loops) start() {
+	for i := 1; i < len(l.all); i++ {
+		l.run(i)
 	}
 	l.started.Store(true)
+}
+
+func (l *loops) run(i int) {
+	l.alive[i].Store(true)
+	l.done.Go(func() { l.keep(l.ctx, i) })
 }
 
 // keep runs one loop again when it ends before its time: a panic in one event
@@ -84,12 +98,13 @@ func (l *loops) stop(ctx context.Context) error {
 	}
 }
 
-// dead names the loops that do not run. Before start there is nothing to be
+// dead names the loops that do not run. Before start only the first can be
 // dead: the database may be away.
 func (l *loops) dead() []string {
 	var names []string
 	for i := range l.all {
-		if l.started.Load() && !l.alive[i].Load() {
+		running := l.started.Load() || i == 0 && l.begun.Load()
+		if running && !l.alive[i].Load() {
 			names = append(names, l.all[i].name)
 		}
 	}

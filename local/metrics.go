@@ -21,6 +21,8 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	trail    *prometheus.CounterVec
+
+	emergencies *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -36,12 +38,13 @@ func newMetrics() *metrics {
 		trail: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "trade_monitor_decisions_total", Help: "Lines added to the trails of alerts: what was decided, what became of telling people (word) and of putting it right (remedy).",
 		}, []string{"what", "word", "remedy"}),
+		emergencies: newEmergencies(),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "trade_monitor_build_info", Help: "1; the label tells the version.", ConstLabels: prometheus.Labels{"version": version()},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.seconds, m.trail, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.seconds, m.trail, m.emergencies, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -13,9 +13,10 @@ import (
 	"trade-monitor/shared/wecom/wecomtest"
 )
 
-// Promise 8: with the database down callers get 503 and everything resumes by
-// itself.
+// Promise 8: with the database down callers get 503, people are told without
+// it, and everything resumes by itself.
 func TestADatabaseThatIsAwayIsSaidSoAndWaitedFor(t *testing.T) {
+	t.Parallel()
 	db := storetest.OwnMariaDB(t)
 	robots := wecomtest.Start(t)
 	s := launch(t, append(databaseSettings(db), "REMEDIATION_MODE=off", "WECHAT_WEBHOOK_URL="+robots.Webhook("group"), "WECHAT_ALLOWED_HOSTS="+robots.Host)...)
@@ -34,8 +35,18 @@ func TestADatabaseThatIsAwayIsSaidSoAndWaitedFor(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, s.get("/readyz").status)
 	require.Equal(t, http.StatusOK, s.get("/healthz").status, "the loops live and wait")
 
+	robots.ExpectWithin(t, 15*time.Second, robots.Key("group"), databaseDown)
+	ready := s.get("/readyz").text
+	require.Contains(t, ready, "自 ", "it says since when")
+	require.Contains(t, ready, "已在群里说明")
+
 	db.Start(t)
-	await(t, 15*time.Second, "events are taken again", func() bool { return s.notify(ticker("after")).status == http.StatusOK })
+	await(t, 15*time.Second, "that it is back is told", func() bool {
+		back, _ := toldWith(robots, databaseBack)
+		return len(back) == 1
+	})
+	require.Equal(t, http.StatusOK, s.notify(ticker("after")).status)
+	robots.ExpectWithin(t, 15*time.Second, robots.Key("group"), databaseBack)
 	robots.ExpectWithin(t, 15*time.Second, robots.Key("group"), "after")
 }
 

@@ -33,7 +33,7 @@ func TestMissingTablesAreExplainedByWhatIsBeingDoneAboutThem(t *testing.T) {
 	require.NotContains(t, answer.Body.String(), "init-db")
 	require.Contains(t, ask(alerting.ErrNotFound).Body.String(), "not_found", "what has another cause is as ever")
 
-	l.start(t.Context())
+	l.start()
 	t.Cleanup(func() { _ = l.stop(t.Context()) })
 	require.Contains(t, ask(missing).Body.String(), "init-db", "nobody is at it: a person has to")
 }

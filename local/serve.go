@@ -57,6 +57,7 @@ func serve(ctx context.Context, a app) (err error) {
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve(listener) }()
 	s.announce(ctx, a.stdout, listener.Addr())
+	s.loops.begin()
 
 	prepared := make(chan error, 1)
 	preparing, giveUp := context.WithCancel(ctx)
@@ -69,7 +70,7 @@ func serve(ctx context.Context, a app) (err error) {
 				return errors.Join(err, s.stop())
 			}
 			if err == nil {
-				s.loops.start(ctx)
+				s.loops.start()
 				go s.checkup(ctx)
 			}
 			prepared = nil
@@ -112,7 +113,8 @@ func (s *service) assemble(ctx context.Context) error {
 		return errors.Join(err, s.journal.Close())
 	}
 	client := wecom.New(wecom.Options{AllowedHosts: s.cfg.AllowedHosts, Proxy: s.cfg.HTTPSProxy})
-	words := s.delivery(policy, client)
+	emergency := s.newEmergency(policy, client, metrics)
+	words := s.delivery(policy, client, emergency)
 	remedies := remedy.New(s.db, engine, remedy.Options{
 		Owner: s.owner, Policy: policy.policy, Log: s.log, Poll: s.db.poll,
 		Stopped: func(container string) bool { return s.watches.containers.Stopped(container) },
@@ -120,7 +122,7 @@ func (s *service) assemble(ctx context.Context) error {
 	wakes.words, wakes.remedies = words.Wake, remedies.Wake
 	hosts := newHosts(s, engine, remedies)
 	s.watches = newWatches(s, engine, hosts.Wake)
-	s.loops = newLoops(s.log, slices.Concat(s.watches.loops(), hosts.loops(), []loop{
+	s.loops = newLoops(s.log, slices.Concat([]loop{{"emergency", emergency.Run}}, s.watches.loops(), hosts.loops(), []loop{
 		{"delivery", words.Run},
 		{"remedy", remedies.Run},
 		{"labels", func(ctx context.Context) error { return policy.follow(ctx, engine, s.log) }},
@@ -132,14 +134,14 @@ func (s *service) assemble(ctx context.Context) error {
 	})...)
 	metrics.watch(s.db, s.loops, s.watches)
 	metrics.registry.MustRegister(file, &hostGauges{s.db}, &robotGauges{s.db, policy.policy})
-	h := health{loops: s.loops, db: s.db, policy: file, deaf: s.watches.deaf}
+	h := health{loops: s.loops, db: s.db, policy: file, deaf: s.watches.deaf, emergency: emergency, robot: !alerting.Placeholder(s.cfg.Webhook), at: s.cfg.Location}
 	if s.cfg.Mode != alerting.Off {
 		h.docker = engine
 	}
-	return s.listenTo(h, metrics, robots(s.cfg, s.db, client, s.owner, s.journal.tried, s.log))
+	return s.listenTo(h, metrics, robots(s.cfg, s.db, client, s.owner, s.journal.tried, emergency.Before, s.log))
 }
 
-func (s *service) delivery(policy *admitted, client *wecom.Client) *delivery.Loop {
+func (s *service) delivery(policy *admitted, client *wecom.Client, emergency *delivery.Emergency) *delivery.Loop {
 	render := wecom.RenderOptions{Language: s.cfg.Language, Location: s.cfg.Location, PublicURL: s.cfg.PublicURL, Token: s.cfg.OperateByToken()}
 	if s.cfg.Port != 0 { // 0: any, which nobody knows yet
 		render.LocalURL = ourService(s.cfg).base
@@ -148,6 +150,7 @@ func (s *service) delivery(policy *admitted, client *wecom.Client) *delivery.Loo
 		Owner: s.owner, Log: s.log, Poll: s.db.poll,
 		Fallback: func() alerting.Secret { return policy.policy().Fallback },
 		Render:   render,
+		Before:   emergency.Before,
 	})
 }
 

@@ -50,7 +50,7 @@ func (s *service) handler(h health, m *metrics, r alerts.Robots) (http.Handler, 
 		return nil, err
 	}
 	return httpapi.Mount(httpapi.Options{
-		Log: s.log, Auth: auth, Observe: m.request, Admission: httpapi.NewAdmission(), Proxies: s.cfg.TrustedProxies,
+		Log: s.log, Auth: auth, Observe: observed(m, h.emergency.Hint), Admission: httpapi.NewAdmission(), Proxies: s.cfg.TrustedProxies,
 	}, slices.Concat(untilPrepared(h.loops, routes(s.cfg, s.db, h, m, r, s.watches)), pages())...), nil
 }
 

@@ -82,7 +82,7 @@ func testers(ctx context.Context, a app) (trials, func(), error) {
 	}
 	client := wecom.New(wecom.Options{AllowedHosts: a.cfg.AllowedHosts, Proxy: a.cfg.HTTPSProxy})
 	fmt.Fprintln(a.stdout, "服务未运行，由本命令直接发送 (the service does not run; this command sends by itself)")
-	return viaDatabase{db, robots(a.cfg, db, client, ownerName(), nil, log), a.cfg.Webhook}, func() { _ = db.close() }, nil
+	return viaDatabase{db, robots(a.cfg, db, client, ownerName(), nil, nil, log), a.cfg.Webhook}, func() { _ = db.close() }, nil
 }
 
 // fallbackName is how the group of WECHAT_WEBHOOK_URL is called.

@@ -196,6 +196,8 @@ func (k Kind) Word(lang Language) string {
 		return lang.Pick("恢复通知", "all clear")
 	case Outcome:
 		return lang.Pick("处置结果", "outcome")
+	case Call:
+		return lang.Pick("呼叫", "call")
 	}
 	return string(k)
 }

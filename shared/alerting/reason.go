@@ -61,6 +61,7 @@ var reasonWords = map[string][2]string{
 	"group_gone":     {"群配置已删除或停用", "the group was deleted or disabled"},
 	"not_opened":     {"没有对应的未恢复告警", "nothing was open"},
 	"was_not_told":   {"该群未收到过此告警", "this group was never told of the alert"},
+	"nobody_to_call": {"策略已不再要求用手机号或 @all 呼叫", "the policy calls nobody by mobile number or @all any more"},
 	"bad_words":      {"企业微信拒绝了消息内容：{}", "WeCom refused the content: {}"},
 	"queued":         {"已排队，即将发送", "in the queue, about to be sent"},
 	"overload":       {"待发的超过每分钟额度，将合并发送，最早在{left}后", "more waits than a minute's budget allows: it goes with others, in {left} at the earliest"},
@@ -109,7 +110,7 @@ var reasonWords = map[string][2]string{
 	"no_container":      {"容器 {} 不存在", "there is no container {}"},
 	"not_running":       {"容器 {} 未在运行，不自动启动", "container {} is not running and is not started by itself"},
 	"no_engine":         {"无法连接 Docker：{}", "Docker cannot be reached: {}"},
-	"alert_over":        {"告警在处置前已恢复", "the alert was over before anything was done"},
+	"alert_over":        {"此前告警已恢复", "the alert was over by then"},
 	"engine_error":      {"Docker 拒绝：{}", "Docker refused: {}"},
 	"host_away":         {"执行处置的主机 {} 上不再运行 Trade Monitor，结果未知", "no Trade Monitor runs any more on {}, which was at work; outcome unknown"},
 	"engine_restarted":  {"处置期间 Docker 引擎重启，结果未知", "the Docker engine restarted meanwhile; outcome unknown"},
@@ -121,6 +122,15 @@ var reasonWords = map[string][2]string{
 	"brake_off":      {"主机 {} 的刹车没有生效", "the brake of the host {} does not hold"},
 	"which_host":     {"有多台主机名为 {}，请改用主机的 id", "several hosts have the name {}: give the id of one"},
 	"runs_already":   {"容器 {} 已在运行，只确认是否稳定", "{} runs already: it would only be verified"},
+
+	// Why the database cannot be used, for who is told without it: no host, no
+	// user, nothing of an error's own text.
+	"database_away":     {"连接不上数据库", "the database cannot be reached"},
+	"database_hangs":    {"数据库没有应答", "the database does not answer"},
+	"database_full":     {"数据库的磁盘已满", "the database's disk is full"},
+	"database_refuses":  {"数据库拒绝登录", "the database refuses the login"},
+	"database_tables":   {"数据库的表缺失或版本不符", "tables are missing or of another version"},
+	"database_readonly": {"数据库写不进去", "the database cannot be written to"},
 
 	// Why a silence was not made.
 	"too_many_silences": {"未结束的静默已达上限 {} 条，请先结束不用的", "{} silences are not over, which is the limit: end those no longer needed"},

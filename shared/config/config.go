@@ -29,9 +29,9 @@ type Config struct {
 
 	MySQL MySQL
 
-	Webhook        alerting.Secret // of the robot that is told when no group is; may be the guide's placeholder
-	MentionMobiles []string
-	AllowedHosts   []string // of robots; lower case
+	Webhook      alerting.Secret    // of the robot that is told when no group is; may be the guide's placeholder
+	Callees      []alerting.Mention // by WECHAT_MENTION_MOBILES, for rules that name nobody themselves
+	AllowedHosts []string           // of robots; lower case
 
 	DockerHost string // empty: the client's default
 	Mode       alerting.Mode
@@ -218,7 +218,18 @@ func (c Config) Policy() alerting.Policy {
 	ticker.Symptom = c.Async.Timeout + c.Async.CheckInterval + time.Minute
 	policy.Rules[alerting.TickerSyncTimeout] = ticker
 	policy.Logs = c.Async.logs()
+	c.call(&policy)
 	return policy
+}
+
+// call gives the people of WECHAT_MENTION_MOBILES to every rule; a file that says
+// mention replaces them.
+func (c Config) call(p *alerting.Policy) {
+	p.Default.Mentions = c.Callees
+	for name, rule := range p.Rules {
+		rule.Mentions = c.Callees
+		p.Rules[name] = rule
+	}
 }
 
 // logs is the guide's watch.

@@ -3,6 +3,7 @@ package config_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/netip"
 	"testing"
@@ -56,7 +57,7 @@ func TestWithNothingSetTheDefaultsHold(t *testing.T) {
 	assert.Equal(t, "text", cfg.LogFormat)
 	assert.False(t, cfg.MySQL.Configured())
 	assert.Empty(t, cfg.Webhook.Reveal())
-	assert.Empty(t, cfg.MentionMobiles)
+	assert.Empty(t, cfg.Callees)
 	assert.Equal(t, []string{"qyapi.weixin.qq.com"}, cfg.AllowedHosts)
 	assert.Empty(t, cfg.DockerHost)
 	assert.Equal(t, alerting.Auto, cfg.Mode)
@@ -85,7 +86,7 @@ func TestEveryNameIsRead(t *testing.T) {
 		"PORT": "8080", "LISTEN_HOST": "0.0.0.0", "DATA_DIR": "/var/lib/tm", "LOG_DIR": "/var/log/tm", "LOG_FORMAT": "JSON",
 		"MYSQL_HOST": "db.example", "MYSQL_PORT": "3307", "MYSQL_USER": "tm", "MYSQL_PASSWORD": " p:w ", "MYSQL_DATABASE": "trade", "MYSQL_TLS": "preferred",
 		"WECHAT_WEBHOOK_URL":     " https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k \n",
-		"WECHAT_MENTION_MOBILES": "13800000000，13900000000", "WECHAT_ALLOWED_HOSTS": "QYAPI.weixin.qq.com, 127.0.0.1:9",
+		"WECHAT_MENTION_MOBILES": "13800000000，+86 139-0000-0000,@All,13800000000", "WECHAT_ALLOWED_HOSTS": "QYAPI.weixin.qq.com, 127.0.0.1:9",
 		"DOCKER_HOST": "unix:///run/docker.sock", "REMEDIATION_MODE": "Dry-Run", "REMEDIATION_CONTAINERS": "one, two,one", "POLICY_FILE": "policy.yaml",
 		"PROXY_LISTEN": "0.0.0.0:2376", "PROXY_CALLERS": "Trade-Monitor, 10.1.2.3,fd00::1",
 		"ASYNC_MONITOR_CONTAINER": "async", "ASYNC_MONITOR_TICKER_TIMEOUT": "5", "ASYNC_MONITOR_CHECK_INTERVAL": "30",
@@ -102,7 +103,8 @@ func TestEveryNameIsRead(t *testing.T) {
 	assert.Equal(t, "json", cfg.LogFormat)
 	assert.Equal(t, config.MySQL{Host: "db.example", Port: 3307, User: "tm", Password: " p:w ", Database: "trade", TLS: "preferred"}, cfg.MySQL)
 	assert.Equal(t, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k", cfg.Webhook.Reveal())
-	assert.Equal(t, []string{"13800000000", "13900000000"}, cfg.MentionMobiles)
+	assert.Equal(t, []alerting.Mention{{From: alerting.Error, Mobiles: []alerting.Mobile{"13800000000", "13900000000"}, All: true}}, cfg.Callees)
+	assert.NotContains(t, fmt.Sprintf("%+v", cfg), "13800000000", "nobody's number is printed")
 	assert.Equal(t, []string{"qyapi.weixin.qq.com", "127.0.0.1:9"}, cfg.AllowedHosts)
 	assert.Equal(t, "unix:///run/docker.sock", cfg.DockerHost)
 	assert.Equal(t, alerting.DryRun, cfg.Mode)
@@ -160,7 +162,7 @@ func TestOneBadValueStopsTheStart(t *testing.T) {
 		{name: "WECHAT_WEBHOOK_URL", value: "key"}, {name: "WECHAT_WEBHOOK_URL", value: "https://evil.example/send?key=k"},
 		{name: "WECHAT_WEBHOOK_URL", value: "http://qyapi.weixin.qq.com/send?key=k"}, {name: "WECHAT_WEBHOOK_URL", value: "ftp://qyapi.weixin.qq.com/"},
 		{name: "WECHAT_WEBHOOK_URL", value: "http://127.0.0.1:9/send?key=k"},
-		{name: "WECHAT_MENTION_MOBILES", value: "mum"}, {name: "WECHAT_ALLOWED_HOSTS", value: "*.qq.com"}, {name: "WECHAT_ALLOWED_HOSTS", value: "https://qq.com"},
+		{name: "WECHAT_MENTION_MOBILES", value: "mum"}, {name: "WECHAT_MENTION_MOBILES", value: "1380000000"}, {name: "WECHAT_MENTION_MOBILES", value: "13800000000;zhang"}, {name: "WECHAT_ALLOWED_HOSTS", value: "*.qq.com"}, {name: "WECHAT_ALLOWED_HOSTS", value: "https://qq.com"},
 		{name: "DOCKER_HOST", value: "/run/docker.sock"}, {name: "DOCKER_HOST", value: "tcp://"}, {name: "DOCKER_HOST", value: "ssh://host"}, {name: "DOCKER_HOST", value: "https://host"},
 		{name: "REMEDIATION_MODE", value: "on"},
 		{name: "REMEDIATION_CONTAINERS", value: "*"}, {name: "REMEDIATION_CONTAINERS", value: "async-*"}, {name: "REMEDIATION_CONTAINERS", value: "ok,../x"},

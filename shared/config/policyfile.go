@@ -151,6 +151,9 @@ func (c Config) withoutFile() PolicyInForce {
 	if !slices.Equal(in.Policy.Containers, usual.Containers) {
 		in.environment[place{key: "containers"}] = "REMEDIATION_CONTAINERS"
 	}
+	if len(c.Callees) > 0 {
+		in.environment[place{key: "defaults.mention"}] = "WECHAT_MENTION_MOBILES"
+	}
 	in.environment[place{section: logsSection, alertType: c.Async.Container}] = "ASYNC_MONITOR_*"
 	if in.Policy.Rules[alerting.TickerSyncTimeout].Symptom != usual.Rules[alerting.TickerSyncTimeout].Symptom {
 		in.environment[place{alertType: alerting.TickerSyncTimeout, key: "symptom"}] = "ASYNC_MONITOR_TICKER_TIMEOUT + ASYNC_MONITOR_CHECK_INTERVAL"

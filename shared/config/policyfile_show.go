@@ -45,6 +45,14 @@ func (s setting) text() string {
 	return fmt.Sprint(s.value) // a factor from 1 to 10 as 2 or 1.5
 }
 
+// masked is the text for a log.
+func (s setting) masked() string {
+	if v, ok := s.value.(mentions); ok {
+		return v.masked()
+	}
+	return s.text()
+}
+
 // settings lists what a policy file can say, with the value that holds.
 func settings(p *alerting.Policy, types []string) []setting {
 	all := []setting{
@@ -99,28 +107,29 @@ func steps(rule alerting.Rule) any {
 	return words
 }
 
-// Changes lists the values in which next differs, as "key: before → after".
+// Changes lists the values in which next differs, as "key: before → after", fit for
+// a log.
 func (in PolicyInForce) Changes(next PolicyInForce) []string {
 	names := slices.AppendSeq(slices.Collect(maps.Keys(in.Policy.Rules)), maps.Keys(next.Policy.Rules))
 	slices.Sort(names)
 	names = slices.Compact(names)
-	before := map[place]string{}
+	before := map[place]setting{}
 	for _, s := range settings(&in.Policy, names) {
-		before[s.at] = s.text()
+		before[s.at] = s
 	}
 	var changes []string
 	for _, s := range settings(&next.Policy, names) {
 		was, had := before[s.at]
 		delete(before, s.at)
-		if !had {
-			was = "-"
-		}
-		if was != s.text() {
-			changes = append(changes, fmt.Sprintf("%s: %s → %s", s.at, was, s.text()))
+		switch {
+		case !had:
+			changes = append(changes, fmt.Sprintf("%s: - → %s", s.at, s.masked()))
+		case was.text() != s.text():
+			changes = append(changes, fmt.Sprintf("%s: %s → %s", s.at, was.masked(), s.masked()))
 		}
 	}
 	for at, was := range before {
-		changes = append(changes, fmt.Sprintf("%s: %s → -", at, was))
+		changes = append(changes, fmt.Sprintf("%s: %s → -", at, was.masked()))
 	}
 	return changes
 }

@@ -25,13 +25,13 @@ const hard = `types:
   "A: {B} # C": {action: restart, cooldown: 1500ms}
   LADDER: {action: [restart, start, stop], manual: stop, host: "?/2", minSeverity: ERROR, backoff: 1.25, startGrace: 0s, verify: {steady: 0s}}
   CONTAINER_UNHEALTHY: {verify: {steady: 0s}}
-  GROUPS: {groups: ["值班群", "#1", "404", "a, b", "null", "{x}"], mention: {CRITICAL: ["1", "null", "z@corp.example"], INFO: [z]}}
+  GROUPS: {groups: ["值班群", "#1", "404", "a, b", "null", "{x}"], mention: {CRITICAL: ["1", "null", "z@corp.example", "13800000000", "@all"], INFO: [z, 13800000001]}}
 `
 
 func TestWhatIsShownSaysTheSameWhenItIsReadBack(t *testing.T) {
 	full, err := os.ReadFile("testdata/policy.yaml")
 	require.NoError(t, err)
-	for _, e := range []env{{}, {"REMEDIATION_CONTAINERS": "one,two", "ASYNC_MONITOR_TICKER_TIMEOUT": "1.5"}, {"REMEDIATION_CONTAINERS": "", "ASYNC_MONITOR_TICKER_TIMEOUT": "168h"}} {
+	for _, e := range []env{{}, {"REMEDIATION_CONTAINERS": "one,two", "ASYNC_MONITOR_TICKER_TIMEOUT": "1.5"}, {"REMEDIATION_CONTAINERS": "", "ASYNC_MONITOR_TICKER_TIMEOUT": "168h"}, {"WECHAT_MENTION_MOBILES": "13800000000,+85261234567,@all"}} {
 		for _, text := range []string{"{}", hard, strings.Replace(string(full), "symptom: 8m", "symptom: 169h", 1), "incidentGap: 3m", "defaults: {verify: {steady: 2m}, action: [restart, escalate], minSeverity: CRITICAL, backoff: 2}\ntypes: {A: {}, B: {action: stop, minSeverity: INFO, backoff: 1, verify: {steady: 0s}}}",
 			"brake: {containers: 0}", "defaults: {labels: [a]}\ntypes: {A: {labels: []}}",
 			"defaults: {groups: [a], mention: [zhang]}\ntypes: {A: {groups: [], mention: []}, B: {mention: {ERROR: [li]}}}"} {
@@ -144,6 +144,24 @@ func TestEachValueIsShownWithWhereItComesFrom(t *testing.T) {
 			assert.Contains(t, line, " # ", "every value says where it comes from")
 		}
 	}
+}
+
+func TestThePeopleOfTheEnvironmentAreShownAsSuch(t *testing.T) {
+	in := parse(t, env{"WECHAT_MENTION_MOBILES": "13800000000,@all"}, "types: {A: {mention: [zhang]}}")
+	shown, err := in.YAML()
+	require.NoError(t, err)
+	lines := strings.Split(string(shown), "\n")
+	assert.Contains(t, lines, "  mention: {ERROR: ['13800000000', '@all']} # 环境变量 (environment): WECHAT_MENTION_MOBILES")
+	assert.Contains(t, lines, "    mention: {INFO: [zhang]} # 策略文件第 1 行 (file, line 1)")
+}
+
+func TestNobodysNumberIsAmongTheChanges(t *testing.T) {
+	before, after := parse(t, env{}, "types: {A: {mention: [13812345678]}}"), parse(t, env{}, "defaults: {mention: ['@all']}\ntypes: {A: {mention: [13887655678, z]}}")
+	changes := before.Changes(after)
+	assert.Contains(t, changes, "types.A.mention: {INFO: [138****5678]} → {INFO: [z, 138****5678]}")
+	assert.Contains(t, changes, "defaults.mention: [] → {INFO: [@all]}")
+	same := parse(t, env{}, "types: {A: {mention: [13800005678]}}")
+	assert.Equal(t, []string{"types.A.mention: {INFO: [138****5678]} → {INFO: [138****5678]}"}, before.Changes(same), "that it is another one is said")
 }
 
 func TestChangesNameWhatIsDifferent(t *testing.T) {

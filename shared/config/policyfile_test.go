@@ -227,8 +227,7 @@ func TestEachMistakeIsNamedWithItsLine(t *testing.T) {
 		"defaults:\n  mention: zhang":                                                    "2 defaults.mention",
 		"defaults:\n  mention: {ERROR: zhang}":                                           "2 defaults.mention.ERROR",
 		"defaults:\n  mention:\n    error: [zhang]":                                      "3 defaults.mention.error",
-		"defaults:\n  mention:\n    ERROR:\n      - a\n      - '@all'":                   "5 defaults.mention.ERROR[1]",
-		"defaults:\n  mention: [13800000000]":                                            "2 defaults.mention[0]",
+		"defaults:\n  mention:\n    ERROR:\n      - a\n      - '@b'":                     "5 defaults.mention.ERROR[1]",
 		"defaults:\n  mention: ['<@zhang>']":                                             "2 defaults.mention[0]",
 		"defaults:\n  mention: [张三]":                                                     "2 defaults.mention[0]",
 		"types:\n  A:\n    mentions: [zhang]":                                            "3 types.A.mentions",
@@ -266,12 +265,9 @@ func people(n int) string {
 
 func TestWhoCannotBeMentionedIsSaidWithWhyAndTheMend(t *testing.T) {
 	for who, mends := range map[string][]string{
-		"'@all'":                {"@all 只在 text 消息中有效", "逐个写 userid", "works in text messages only"},
-		"all":                   {"@all 只在 text 消息中有效"},
-		"<@all>":                {"@all 只在 text 消息中有效"},
-		"13800000000":           {"手机号只在 text 消息中有效", "userid", "mobile numbers work in text messages only"},
-		"+8613800000000":        {"手机号"},
-		"'138 0000 0000'":       {"手机号"},
+		"all":                   {"所有人写成 '@all'", "write '@all' for everybody"},
+		"<@all>":                {"所有人写成 '@all'"},
+		"'+13'":                 {"手机号", "mobile number"},
 		"<@zhang>":              {"只写 userid", "without @ and brackets"},
 		"'@zhang'":              {"只写 userid"},
 		"张三":                    {"成员的“账号”", "must be a WeCom userid"},
@@ -291,6 +287,26 @@ func TestAMentionIsAListOrListsBySeverity(t *testing.T) {
 	assert.Equal(t, []alerting.Mention{{From: alerting.Warning, Users: []string{"li", "zhang"}}, {From: alerting.Critical, Users: []string{"boss"}}}, p.Rule("A").Mentions, "and replaces what defaults say")
 	assert.Empty(t, p.Rule("B").Mentions)
 	assert.Empty(t, p.Rule("C").Mentions, "nobody, as with an empty list")
+}
+
+func TestAMentionTakesMobileNumbersAndEverybody(t *testing.T) {
+	p := parse(t, env{}, "defaults: {mention: [zhang, 13800000000, '138 0000 0001', '+852 6123 4567']}\ntypes: {A: {mention: {ERROR: [13800000000], CRITICAL: ['@all', li]}}}").Policy
+	assert.Equal(t, []alerting.Mention{{From: alerting.Info, Users: []string{"zhang"}, Mobiles: []alerting.Mobile{"13800000000", "13800000001", "+85261234567"}}}, p.Default.Mentions)
+	assert.Equal(t, []alerting.Mention{{From: alerting.Error, Mobiles: []alerting.Mobile{"13800000000"}}, {From: alerting.Critical, Users: []string{"li"}, All: true}}, p.Rule("A").Mentions)
+}
+
+// WECHAT_MENTION_MOBILES calls people for every type that names nobody itself.
+func TestThePeopleOfTheEnvironmentAreCalledWhereTheFileNamesNobody(t *testing.T) {
+	e := env{"WECHAT_MENTION_MOBILES": "13800000000,@all"}
+	people := []alerting.Mention{{From: alerting.Error, Mobiles: []alerting.Mobile{"13800000000"}, All: true}}
+	p := parse(t, e, "types: {A: {mention: [zhang]}, B: {mention: []}, C: {}}").Policy
+	for _, name := range []string{"C", "UNKNOWN", alerting.TickerSyncTimeout, alerting.RobotBroken} {
+		assert.Equal(t, people, p.Rule(name).Mentions, name)
+	}
+	assert.Equal(t, []string{"zhang"}, p.Rule("A").Mentions[0].Users)
+	assert.Empty(t, p.Rule("B").Mentions)
+	p = parse(t, e, "defaults: {mention: []}").Policy
+	assert.Empty(t, p.Rule(alerting.TickerSyncTimeout).Mentions, "defaults are a rule of their own")
 }
 
 func TestAllMistakesAreNamedAtOnceByLineWithTheMend(t *testing.T) {

@@ -75,6 +75,9 @@ func (l *Loop) refresh(ctx context.Context, t target) (now target, known bool, e
 func (l *Loop) claim(ctx context.Context, t target) (*alerting.Claim, time.Time, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
+	if err := l.o.Before(ctx); err != nil {
+		return nil, time.Time{}, err
+	}
 	claim, next, err := l.store.ClaimMessage(ctx, t.robot, t.groups, l.o.Owner, lease, l.o.Render)
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("claim a message: %w", err)
@@ -88,7 +91,7 @@ func (l *Loop) deliver(ctx context.Context, t target, claim *alerting.Claim, ask
 	ctx = context.WithoutCancel(ctx)
 	// Round drops the monotonic reading, which stands still while a machine is
 	// suspended; the lease does not.
-	verdict := l.post.send(ctx, t.webhook, claim.Message.Content, l.o.Now().Round(0).Sub(asked.Round(0)))
+	verdict := l.post.send(ctx, t.webhook, claim.Message.Post(), l.o.Now().Round(0).Sub(asked.Round(0)))
 	l.record(claim, verdict)
 	if verdict.Status == alerting.Accepted {
 		d.sent++

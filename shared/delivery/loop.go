@@ -58,7 +58,7 @@ type Store interface {
 
 // Sender posts one message. It returns when ctx ends.
 type Sender interface {
-	Send(ctx context.Context, webhook alerting.Secret, content string) alerting.Verdict
+	Send(ctx context.Context, webhook alerting.Secret, p alerting.Post) alerting.Verdict
 }
 
 // Options are what a Loop needs besides its store and sender.
@@ -71,8 +71,11 @@ type Options struct {
 	// Patience is how long a drain waits for what is due soon, such as a digest
 	// that is being collected, where nobody comes back at once; 0: not at all.
 	Patience time.Duration
-	Jitter   func() float64   // in [0,1); nil: random
-	Now      func() time.Time // nil: time.Now
+	// Before is called before each claim; its error is that of the claim. nil: it
+	// need not.
+	Before func(ctx context.Context) error
+	Jitter func() float64   // in [0,1); nil: random
+	Now    func() time.Time // nil: time.Now
 }
 
 // Loop is the delivery loop of one process.
@@ -102,6 +105,9 @@ func New(store Store, sender Sender, o Options) *Loop {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Before == nil {
+		o.Before = func(context.Context) error { return nil }
 	}
 	if o.Jitter == nil {
 		o.Jitter = rand.Float64

@@ -79,18 +79,19 @@ func (v Views) Alerts(alerts []alerting.Alert) []Alert { return each(alerts, v.A
 
 // Group is a WeCom group; its robot's key is not in it.
 type Group struct {
-	ID          int64   `json:"id"`
-	GroupName   string  `json:"groupName"`
-	WebhookURL  string  `json:"webhookUrl"`
-	AlertTypes  *string `json:"alertTypes"`
-	IsEnabled   bool    `json:"isEnabled"`
-	Description *string `json:"description"`
-	CreatedAt   Stamp   `json:"createdAt"`
-	UpdatedAt   Stamp   `json:"updatedAt"`
-	RobotID     string  `json:"robotId"`    // equal for groups with the same robot
-	Configured  bool    `json:"configured"` // false: the URL is the guide's example
-	RobotState  string  `json:"robotState"`
-	RobotReason *Reason `json:"robotReason"` // why it rests or is broken, and until when it is left alone
+	ID            int64   `json:"id"`
+	GroupName     string  `json:"groupName"`
+	WebhookURL    string  `json:"webhookUrl"`
+	AlertTypes    *string `json:"alertTypes"`
+	IsEnabled     bool    `json:"isEnabled"`
+	MessageFormat string  `json:"messageFormat"`
+	Description   *string `json:"description"`
+	CreatedAt     Stamp   `json:"createdAt"`
+	UpdatedAt     Stamp   `json:"updatedAt"`
+	RobotID       string  `json:"robotId"`    // equal for groups with the same robot
+	Configured    bool    `json:"configured"` // false: the URL is the guide's example
+	RobotState    string  `json:"robotState"`
+	RobotReason   *Reason `json:"robotReason"` // why it rests or is broken, and until when it is left alone
 }
 
 // Group shows a group.
@@ -99,7 +100,7 @@ func (v Views) Group(g alerting.Group, robots alerting.Robots) Group {
 	return Group{
 		RobotState: string(state), RobotReason: v.Reason(why, robots.Now),
 		ID: g.ID, GroupName: g.Name, WebhookURL: MaskWebhook(g.Webhook), AlertTypes: orNull(g.AlertTypes),
-		IsEnabled: g.Enabled, Description: orNull(g.Description), CreatedAt: v.At(g.CreatedAt), UpdatedAt: v.At(g.UpdatedAt),
+		IsEnabled: g.Enabled, MessageFormat: string(g.Format()), Description: orNull(g.Description), CreatedAt: v.At(g.CreatedAt), UpdatedAt: v.At(g.UpdatedAt),
 		RobotID: alerting.RobotID(g.Webhook), Configured: !alerting.Placeholder(g.Webhook),
 	}
 }

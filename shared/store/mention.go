@@ -26,3 +26,17 @@ func (t *tx) mention(ctx context.Context, b *alerting.Brief) error {
 	b.Mention = t.policy.Mention(b, told)
 	return nil
 }
+
+// toldRank is, in SQL, how bad the worst was that the group of a notification n
+// was told of its alert a before; NULL: nothing, or nobody is called by anything.
+// A single event was not told of twice, and of those is a storm.
+func (t *tx) toldRank() string {
+	if !t.policy.Calls() {
+		return "NULL"
+	}
+	rank := "CASE o.severity"
+	for _, severity := range alerting.Severities {
+		rank += fmt.Sprintf(" WHEN '%s' THEN %d", severity, severity.Rank())
+	}
+	return "CASE WHEN a.occurrences > 1 THEN (SELECT MAX(" + rank + " ELSE 0 END) FROM alert_notifications o WHERE o.alert_id = n.alert_id AND o.group_id = n.group_id AND o.kind = 'FIRING' AND o.status = 'SENT') END"
+}

@@ -112,6 +112,11 @@ func (s *Store) Engine() string { return s.dialect.Name }
 // version, a row of ours was written and committed, and the newest batch of
 // events did not just fail.
 func (s *Store) Ready(ctx context.Context) error {
+	return s.look(ctx, func(*tx) error { return nil })
+}
+
+// look is Ready, with something more in its transaction.
+func (s *Store) look(ctx context.Context, more func(*tx) error) error {
 	// A server says by itself whether it is there and has room.
 	if f := s.recorder.failed.Load(); s.dialect.Clock == "" && f != nil && time.Since(f.at) < failureCounts {
 		return s.dialect.wrap(f.err)
@@ -121,7 +126,10 @@ func (s *Store) Ready(ctx context.Context) error {
 			return err
 		}
 		// A row that changes with every look: a full disk must be found out.
-		return t.update(ctx, "REPLACE INTO alert_idempotency (key_hash, body_hash, receipt, expires_us) VALUES ('ready-probe', '', '', ?)", t.now.UnixMicro())
+		if err := t.update(ctx, "REPLACE INTO alert_idempotency (key_hash, body_hash, receipt, expires_us) VALUES ('ready-probe', '', '', ?)", t.now.UnixMicro()); err != nil {
+			return err
+		}
+		return more(t)
 	})
 }
 

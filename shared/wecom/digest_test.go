@@ -39,7 +39,7 @@ func digests() map[string]alerting.Digest {
 		hostile[i].Type, hostile[i].Service, hostile[i].Title, hostile[i].Severity = "<@all>", "[x](https://evil.example)", "# <font color=\"info\">**好**</font>\n> `ok` <@zhang>", "<@z>"
 	}
 	critical := alerting.Fold(few, true, alerting.FullDigest)
-	critical.Mention = []string{"zhang.san"}
+	critical.Mention.Users = []string{"zhang.san"}
 	return map[string]alerting.Digest{
 		"digest_few":      critical,
 		"digest_mixed":    alerting.Fold(mixed, false, alerting.FullDigest),
@@ -113,7 +113,7 @@ func TestADigestOfStrangersWordsCanDoNothing(t *testing.T) {
 		for _, lang := range []alerting.Language{alerting.Chinese, alerting.English} {
 			got := wecom.RenderOptions{Language: lang}.Digest(d)
 			assert.LessOrEqual(t, len(got), wecom.MaxMarkdown, name)
-			assert.Equal(t, len(d.Mention), strings.Count(got, "<@"), name)
+			assert.Equal(t, len(d.Mention.Users), strings.Count(got, "<@"), name)
 			assert.Equal(t, 1, strings.Count(got, "<font"), name)
 			assert.Equal(t, 1, strings.Count(got, "</font>"), name)
 			assert.NotContains(t, got, "](", name)

@@ -206,5 +206,11 @@ func Hopeless(err error) bool {
 	return false
 }
 
+// Full tells whether the server's disk has no room left.
+func Full(err error) bool {
+	var server *mysql.MySQLError
+	return errors.As(err, &server) && (server.Number == errDiskFull || server.Number == errTableFull)
+}
+
 // Away tells whether an error means that the server cannot be reached now.
 func Away(err error) bool { return kind(err) == store.Unreachable && !Hopeless(err) }

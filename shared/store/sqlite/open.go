@@ -121,6 +121,12 @@ func kind(err error) store.ErrorKind {
 	return store.Other
 }
 
+// Full tells whether the disk has no room left.
+func Full(err error) bool {
+	var failed *driver.Error
+	return errors.As(err, &failed) && failed.Code()&0xff == codes.SQLITE_FULL
+}
+
 func isOneOf(code int, codes ...int) bool {
 	for _, c := range codes {
 		if code == c {

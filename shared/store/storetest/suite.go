@@ -75,8 +75,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 		suite
 	}{
 		{"events", events}, {"words", words}, {"idempotency", idempotency}, {"batches", batches}, {"totals", totals}, {"lists", lists},
-		{"delivery", deliveries}, {"storms", storms}, {"broken robots", brokenRobots}, {"verdicts", verdicts}, {"reconciliation", reconciliation},
-		{"remediation", remediations}, {"intents", intents}, {"repeats", repeats}, {"ledger", ledgers}, {"rearms", rearms}, {"brakes", brakes}, {"rehearsals", rehearsals}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions}, {"silences", silences},
+		{"delivery", deliveries}, {"storms", storms}, {"outages", outages}, {"broken robots", brokenRobots}, {"verdicts", verdicts}, {"reconciliation", reconciliation},
+		{"remediation", remediations}, {"intents", intents}, {"repeats", repeats}, {"ledger", ledgers}, {"rearms", rearms}, {"brakes", brakes}, {"rehearsals", rehearsals}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions}, {"calls", calls}, {"silences", silences},
 		{"hosts", hosts}, {"heartbeats", heartbeats}, {"judgements", judgements}, {"declarations", declarations}, {"watches", watchMemories},
 	} {
 		t.Run(theme.name, func(t *testing.T) { theme.run(t, fresh) })
@@ -88,6 +88,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 			intentProcesses.run(t, fresh)
 			tangles.run(t, fresh)
 			hostProcesses.run(t, fresh)
+			outageProcesses.run(t, fresh)
 		}
 	})
 }
