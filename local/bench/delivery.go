@@ -65,7 +65,7 @@ func (b *bench) barePosts(ctx context.Context) (perSecond float64, err error) {
 	})
 	begun := time.Now()
 	for range b.words {
-		if v := client.Send(ctx, webhook, content); v.Status != alerting.Accepted {
+		if v := client.Send(ctx, webhook, alerting.Post{Format: alerting.Markdown, Content: content}); v.Status != alerting.Accepted {
 			return 0, fmt.Errorf("a bare message was not taken: %s", v.Error)
 		}
 	}
