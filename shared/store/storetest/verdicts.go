@@ -17,6 +17,7 @@ var (
 		"a robot that is gone is tried every ten minutes":      testRobotGone,
 		"a refused content is dead and does not stop the next": testBadWords,
 		"a word that is never taken steps aside":               testStepsAside,
+		"what was never shown is not repeated rarely":          testUnanswered,
 		"the same failure again adds no line to the trail":     testRepeatedFailure,
 		"a long error is cut to its column":                    testLongError,
 	}
@@ -83,6 +84,23 @@ func testStepsAside(t *testing.T, e Engine) {
 		e.pass(t, 40*time.Second) // longer than the robot rests, shorter than a word steps aside
 	}
 	require.EqualValues(t, 2, claim(t, s).Notification.AlertID)
+}
+
+// The robot refuses, and then cuts connections: only the cuts count.
+func testUnanswered(t *testing.T, e Engine) {
+	s := e.open(t, bare)
+	record(t, s, plainEvent("a"))
+	limited := alerting.Verdict{Status: alerting.Refused, Class: alerting.ClassRateLimit, ErrCode: 45009, Error: "api freq out of limit"}
+	for _, v := range []alerting.Verdict{limited, limited, noAnswer, noAnswer} {
+		settle(t, s, claim(t, s), v)
+		e.pass(t, 70*time.Second)
+	}
+	settle(t, s, claim(t, s), noAnswer)
+	e.pass(t, 70*time.Second)
+	none, next := claimAs(t, s, "me")
+	require.Nil(t, none)
+	require.WithinDuration(t, time.Now().Add(10*time.Minute-70*time.Second), next, slack)
+	require.Equal(t, []string{"5", "3"}, e.row(t, "SELECT attempts, unanswered FROM alert_notifications"))
 }
 
 func testRepeatedFailure(t *testing.T, e Engine) {
