@@ -9,9 +9,10 @@ import (
 
 // Steps are those of escalations that are planned.
 type Steps interface {
-	// Escalate takes those whose time has come, each once over all processes.
-	// next is when there is something to do again; zero: nothing is planned.
-	Escalate(ctx context.Context) (next time.Time, err error)
+	// Escalate takes some of those whose time has come, each once over all
+	// processes; more: further ones are due. next is when there is something to do
+	// again; zero: nothing is planned.
+	Escalate(ctx context.Context) (next time.Time, more bool, err error)
 }
 
 // Escalator takes the steps of escalations when their time has come: it owes
@@ -48,15 +49,26 @@ func (e *Escalator) Wake() {
 	}
 }
 
+// maxLooks bounds one pass: after a storm thousands of steps are due at once, and
+// the store takes them by the hundred.
+const maxLooks = 20
+
 // RunOnce takes what is due now, and tells when there is something to do again;
 // zero: nothing is planned.
 func (e *Escalator) RunOnce(ctx context.Context) (next time.Time, err error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	if next, err = e.steps.Escalate(ctx); err != nil {
-		return next, fmt.Errorf("take the steps that are due: %w", err)
+	more := true
+	for looks := 0; more && looks < maxLooks; looks++ {
+		if next, more, err = e.look(ctx); err != nil {
+			return next, fmt.Errorf("take the steps that are due: %w", err)
+		}
 	}
 	return next, nil
+}
+
+func (e *Escalator) look(ctx context.Context) (next time.Time, more bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return e.steps.Escalate(ctx)
 }
 
 // Run works until ctx ends, sleeping until the next step is due, a wake, or the

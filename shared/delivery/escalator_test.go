@@ -26,6 +26,7 @@ type ladder struct {
 	looks  int
 	fails  func() error
 	behind time.Duration // how far its clock is behind ours
+	most   int           // that one look takes; 0: all
 }
 
 // newLadder has steps after 15 min and after 30 min.
@@ -60,21 +61,26 @@ func (l *ladder) acknowledge(id int64) {
 }
 
 // Escalate implements delivery.Steps.
-func (l *ladder) Escalate(context.Context) (next time.Time, err error) {
+func (l *ladder) Escalate(context.Context) (next time.Time, more bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.looks++
 	if l.fails != nil {
 		if err := l.fails(); err != nil {
-			return time.Time{}, err
+			return time.Time{}, false, err
 		}
 	}
+	took := 0
 	for i, a := range l.alerts {
+		if l.most > 0 && took == l.most {
+			return l.now(), true, nil
+		}
 		change := alerting.StepUp(alerting.State{Alert: a}, &l.policy, nil, l.now())
 		if change.Alert != nil {
 			l.alerts[i] = change.Alert
 		}
 		if len(change.Notifications) > 0 {
+			took++
 			since := l.now().Sub(l.began).Truncate(time.Second)
 			l.taken[since] = append(l.taken[since], a.ID)
 		}
@@ -82,7 +88,7 @@ func (l *ladder) Escalate(context.Context) (next time.Time, err error) {
 			next = at
 		}
 	}
-	return next, nil
+	return next, false, nil
 }
 
 // climbing runs a test in a bubble, with an escalator at work.
@@ -134,6 +140,21 @@ func TestNothingPlannedCostsNothing(t *testing.T) {
 		l.open()
 		elapse(15*time.Minute + time.Second)
 		assert.Len(t, l.taken, 1, "what another process planned")
+	})
+}
+
+// The store takes them by the hundred, and nobody waits between two hundreds.
+func TestTheStepsOfAStormAreTakenAtOnce(t *testing.T) {
+	climbing(t, 0, func(l *ladder, e *delivery.Escalator) {
+		l.mu.Lock()
+		l.most = 100
+		l.mu.Unlock()
+		for range 1_500 {
+			l.open()
+		}
+		e.Wake()
+		elapse(15 * time.Minute)
+		assert.Len(t, l.taken[15*time.Minute], 1_500)
 	})
 }
 

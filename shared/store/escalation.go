@@ -13,12 +13,12 @@ import (
 // stepsAtOnce bounds what one look takes.
 const stepsAtOnce = 100
 
-// Escalate takes the steps of escalations whose time has come, each once over all
-// processes. next is when there is something to do again; zero: nothing is
-// planned.
-func (s *Store) Escalate(ctx context.Context) (next time.Time, err error) {
+// Escalate takes the steps of escalations whose time has come, a hundred at most,
+// each once over all processes; more: further ones may be due. next is when there
+// is something to do again; zero: nothing is planned.
+func (s *Store) Escalate(ctx context.Context) (next time.Time, more bool, err error) {
 	if policy := s.policy(); !policy.Escalates() {
-		return time.Time{}, nil // what is planned is for processes that know of steps
+		return time.Time{}, false, nil // what is planned is for processes that know of steps
 	}
 	planned, err := collect(ctx, s.reader, func(row scanner) (p plannedStep, err error) {
 		var at sql.NullInt64
@@ -27,11 +27,11 @@ func (s *Store) Escalate(ctx context.Context) (next time.Time, err error) {
 		return p, err
 	}, fmt.Sprintf("SELECT alert_id, at_us FROM alert_escalations ORDER BY at_us LIMIT %d", stepsAtOnce))
 	if err != nil || len(planned) == 0 {
-		return time.Time{}, s.dialect.wrap(err)
+		return time.Time{}, false, s.dialect.wrap(err)
 	}
 	now, err := s.clock(ctx)
 	if err != nil {
-		return time.Time{}, err
+		return time.Time{}, false, err
 	}
 	var failed []error
 	for _, p := range planned {
@@ -46,10 +46,10 @@ func (s *Store) Escalate(ctx context.Context) (next time.Time, err error) {
 		}
 		next = earliest(next, at)
 	}
-	if len(planned) == stepsAtOnce && !planned[stepsAtOnce-1].at.After(now) {
-		next = now // there may be more
+	if more = len(planned) == stepsAtOnce && !planned[stepsAtOnce-1].at.After(now); more {
+		next = now
 	}
-	return next, errors.Join(failed...)
+	return next, more && len(failed) == 0, errors.Join(failed...)
 }
 
 type plannedStep struct {

@@ -14,7 +14,6 @@ import (
 	"trade-monitor/shared/config"
 	"trade-monitor/shared/delivery"
 	"trade-monitor/shared/lambdahttp"
-	"trade-monitor/shared/store"
 	"trade-monitor/shared/store/mysql"
 	"trade-monitor/shared/watch"
 	"trade-monitor/shared/wecom"
@@ -42,19 +41,8 @@ func setup(log *slog.Logger) (lambdahttp.Pass, error) {
 	beats := watch.NewHeartbeats(db, db, watch.HeartbeatsOptions{Language: cfg.Language, Location: cfg.Location, Log: log, Tolerance: 150 * time.Second})
 	judge := func(ctx context.Context) error { _, err := beats.RunOnce(ctx); return err } // first: a robot that hangs must not keep it
 	again := func(ctx context.Context) error { _, err := db.Recheck(ctx); return err }    // what a silence kept back and goes on is owed when it ends
+	steps := delivery.NewEscalator(db, delivery.EscalatorOptions{Log: log})
+	climb := func(ctx context.Context) error { _, err := steps.RunOnce(ctx); return err } // what nobody acknowledged in time
 	expire := func(ctx context.Context) error { _, err := db.ExpireRemediations(ctx); return err }
-	return lambdahttp.InTurn(judge, again, climb(db), expire, func(ctx context.Context) error { _, err := loop.RunOnce(ctx); return err }), err
-}
-
-// climb takes the steps of escalations that are due. After a storm they are many,
-// and one look takes a hundred.
-func climb(db *store.Store) lambdahttp.Pass {
-	return func(ctx context.Context) error {
-		for range 20 {
-			if next, err := db.Escalate(ctx); err != nil || next.IsZero() || next.After(time.Now()) {
-				return err
-			}
-		}
-		return nil // the rest with the next tick
-	}
+	return lambdahttp.InTurn(judge, again, climb, expire, func(ctx context.Context) error { _, err := loop.RunOnce(ctx); return err }), err
 }

@@ -100,7 +100,7 @@ func (w *tangle) post(s *store.Store, n int) {
 }
 
 func (w *tangle) escalate(s *store.Store) {
-	_, err := s.Escalate(w.ctx)
+	_, _, err := s.Escalate(w.ctx)
 	w.note("escalate", err)
 }
 
