@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"trade-monitor/shared/alerting"
 	"trade-monitor/shared/store/storetest"
 	"trade-monitor/shared/wecom/wecomtest"
 )
@@ -125,7 +126,7 @@ func TestATestThatArrivesSendsWhatWaits(t *testing.T) {
 func TestTestsKeepToTheBudget(t *testing.T) {
 	robots, env := robotsFor(t)
 	s := launch(t, env...)
-	for range 20 {
+	for range alerting.RobotBudget {
 		require.Equal(t, http.StatusOK, s.post("/api/alerts/wechat-groups/0/test", "").status)
 		robots.ExpectWithin(t, time.Second, robots.Key("fallback"), "测试消息")
 	}
