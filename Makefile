@@ -47,7 +47,7 @@ watches: setup ## the long proofs of the watches; minutes
 .PHONY: storm
 storm: setup ## the long proof of storms: 10,000 alerts within 10 s; minutes
 	@mkdir -p build
-	@set -o pipefail; TRADE_MONITOR_PROOF=long go test -count=1 -vet=off -timeout 30m -run '^TestAStorm' -v ./local | tee build/storm.log; status=$$?; \
+	@set -o pipefail; TRADE_MONITOR_PROOF=long go test -count=1 -vet=off -timeout 30m -run '^TestAStorm|^TestTheAuditor' -v ./local | tee build/storm.log; status=$$?; \
 	printf '\nfigures\n'; sed -n 's/^ *[a-z_]*_test.go:[0-9]*: figures: /  /p' build/storm.log; exit $$status
 
 .PHONY: watches-clock

@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"trade-monitor/shared/alerting"
@@ -22,13 +23,17 @@ func (s *service) announce(ctx context.Context, w io.Writer, at net.Addr) {
 		{"数据库 (database)", databaseInForce(s.cfg)},
 		{"机器人 (WECHAT_WEBHOOK_URL)", robotInForce(s.cfg)},
 		{"群 (groups in wechat_groups)", s.groupsInForce(ctx)},
+		{"用手机号呼叫 (called by mobile number)", calledInForce(s.policy.policy())},
+		{"外部心跳 (HEARTBEAT_URL)", outsideInForce(s.cfg)},
 		{"自动处置 (remediation)", fmt.Sprintf("%s %v", s.cfg.Mode, s.policy.policy().Containers)},
 		{"监控 (watching)", watchingInForce(s.policy.policy())},
 		{"策略 (policy)", policyInForce(s.cfg)},
 		{"Docker", s.dockerInForce(ctx)},
 		{"告警日志 (alert log)", filepath.Join(s.cfg.LogDir, "alert.log")},
 	} {
-		fmt.Fprintf(w, "  %s: %s\n", line[0], line[1])
+		if line[1] != "" {
+			fmt.Fprintf(w, "  %s: %s\n", line[0], line[1])
+		}
 	}
 	if exposed(s.cfg) { // once more where log collectors look
 		s.log.Warn("接口对网络开放，无需令牌 (open to the network without a token)", "listenHost", s.cfg.ListenHost, "scopes", s.cfg.Anonymous)
@@ -63,6 +68,25 @@ func robotInForce(cfg config.Config) string {
 		return "未配置，无匹配的群时不会发送通知 (not configured: without a matching group nobody is told)"
 	}
 	return "已配置 (configured)"
+}
+
+// calledInForce names those whom alerts of types without a mention of their own
+// call by mobile number; empty: nobody.
+func calledInForce(p alerting.Policy) string {
+	var words []string
+	for _, m := range p.Default.Mentions {
+		var people []string
+		for _, mobile := range m.Mobiles {
+			people = append(people, mobile.String())
+		}
+		if m.All {
+			people = append(people, alerting.Everybody)
+		}
+		if len(people) > 0 {
+			words = append(words, fmt.Sprintf("%s: %s", m.From, strings.Join(people, ", ")))
+		}
+	}
+	return strings.Join(words, "; ")
 }
 
 // startTime bounds each question that the start asks.

@@ -30,7 +30,7 @@ func (e *examination) groups(ctx context.Context) []doctor.Finding {
 	if err != nil && !e.open.fresh {
 		return unknown(err)
 	}
-	findings := e.badGroups(groups)
+	findings := append(e.badGroups(groups), oddFormats(groups)...)
 	if len(groups) > 0 && !slices.ContainsFunc(groups, func(g alerting.Group) bool { return g.Enabled }) {
 		findings = append(findings, failed("把需要的行改为 is_enabled = 1 (set is_enabled = 1 where it is wanted)", "wechat_groups 的 %d 个群全部停用 (all groups are disabled)", len(groups)))
 	}
@@ -57,6 +57,24 @@ func (e *examination) badGroups(groups []alerting.Group) (findings []doctor.Find
 			findings = append(findings, failed(robotMend, "群“%s” (id %d) 的 Webhook 未配置或仍是示例地址 (its webhook is not set or still the example)", g.Name, g.ID))
 		} else if err := client.Check(g.Webhook); err != nil {
 			findings = append(findings, failed("改正 webhook_url，或在 WECHAT_ALLOWED_HOSTS 中加入该主机 (correct webhook_url, or add the host to WECHAT_ALLOWED_HOSTS)", "群“%s” (id %d): %v", g.Name, g.ID, err))
+		}
+	}
+	return findings
+}
+
+// oddFormats tells of groups whose messages are written otherwise than their row
+// says.
+func oddFormats(groups []alerting.Group) (findings []doctor.Finding) {
+	for _, g := range groups {
+		used := alerting.RobotFormat(groups, alerting.RobotID(g.Webhook))
+		switch _, known := alerting.ParseFormat(g.MessageFormat); {
+		case !g.Enabled || alerting.Placeholder(g.Webhook):
+		case !known:
+			findings = append(findings, warned("message_format 写 markdown 或 text (let message_format be markdown or text)",
+				"群“%s” (id %d) 的 message_format 是 %q，按 markdown 发送 (not known, sent as markdown)", g.Name, g.ID, g.MessageFormat))
+		case used != g.Format():
+			findings = append(findings, warned("让同一机器人的群使用同一种 message_format (give the groups of one robot one message_format)",
+				"群“%s” (id %d) 与另一个群共用机器人，按后者的格式 %s 发送 (it shares a robot with another group, whose format %[3]s is used)", g.Name, g.ID, used))
 		}
 	}
 	return findings

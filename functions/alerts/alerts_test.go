@@ -240,7 +240,7 @@ func TestGroupsHideTheirKeys(t *testing.T) {
 	}}}, "/api/alerts/wechat-groups")
 	assert.Equal(t, 200, status)
 	assert.NotContains(t, body, "canary-key")
-	assert.Contains(t, body, `"groupName":"默认告警群","webhookUrl":"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=***","alertTypes":"TICKER_SYNC_TIMEOUT,CONTAINER_DOWN","isEnabled":true`)
+	assert.Contains(t, body, `"groupName":"默认告警群","webhookUrl":"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=***","alertTypes":"TICKER_SYNC_TIMEOUT,CONTAINER_DOWN","isEnabled":true,"messageFormat":"markdown"`)
 
 	_, none := get(t, &memory{}, "/api/alerts/wechat-groups")
 	assert.JSONEq(t, `{"success":true,"data":[]}`, none)

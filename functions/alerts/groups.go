@@ -63,11 +63,12 @@ func (f *Function) groups(w http.ResponseWriter, r *http.Request) error {
 
 // groupBody is what POST and PUT take. A field that is left out stays as it is.
 type groupBody struct {
-	GroupName   *string          `json:"groupName"`
-	WebhookURL  *alerting.Secret `json:"webhookUrl"`
-	AlertTypes  *string          `json:"alertTypes"`
-	IsEnabled   *bool            `json:"isEnabled"`
-	Description *string          `json:"description"`
+	GroupName     *string          `json:"groupName"`
+	WebhookURL    *alerting.Secret `json:"webhookUrl"`
+	AlertTypes    *string          `json:"alertTypes"`
+	IsEnabled     *bool            `json:"isEnabled"`
+	MessageFormat *string          `json:"messageFormat"`
+	Description   *string          `json:"description"`
 }
 
 func (f *Function) change(r *http.Request) (func(alerting.Group) (alerting.Group, error), error) {
@@ -75,7 +76,7 @@ func (f *Function) change(r *http.Request) (func(alerting.Group) (alerting.Group
 	if err := httpapi.ReadJSON(r, &body); err != nil {
 		return nil, err
 	}
-	draft := alerting.GroupDraft{Name: body.GroupName, Webhook: body.WebhookURL, AlertTypes: body.AlertTypes, Enabled: body.IsEnabled, Description: body.Description}
+	draft := alerting.GroupDraft{Name: body.GroupName, Webhook: body.WebhookURL, AlertTypes: body.AlertTypes, Enabled: body.IsEnabled, Format: body.MessageFormat, Description: body.Description}
 	return func(g alerting.Group) (alerting.Group, error) { return draft.Apply(g, f.robots.Check) }, nil
 }
 

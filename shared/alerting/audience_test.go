@@ -164,5 +164,5 @@ func TestWhatEndsWithNothingDoneBecauseTheAlertEndedSaysNothing(t *testing.T) {
 	assert.Empty(t, c.Notifications)
 	assert.Equal(t, "already_over", c.Decision.Word.Code)
 	assert.Equal(t, "alert_over", c.Decision.Remedy.Code, "it is on record")
-	assert.Contains(t, c.Alert.ActionTaken, "告警在处置前已恢复")
+	assert.Contains(t, c.Alert.ActionTaken, "此前告警已恢复")
 }

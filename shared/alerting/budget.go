@@ -11,6 +11,7 @@ const (
 	Single         MessageKind = "SINGLE"          // one other word
 	DigestCritical MessageKind = "CRITICAL_DIGEST" // what waits of CRITICAL words
 	DigestOther    MessageKind = "DIGEST"          // what waits of the others
+	CallMessage    MessageKind = "CALL"            // all CALLs that wait, in one text
 	StormOver      MessageKind = "STORM_OVER"      // no word: the storm is over, and what it came to
 	TestMessage    MessageKind = "TEST"            // no word: somebody asked for it
 	Emergency      MessageKind = "EMERGENCY"       // no word: the database was away, or is back
@@ -46,6 +47,9 @@ const (
 	// slowGap spreads the kept slots over the time in which they come back: with
 	// it, a slot is free whenever a digest is due.
 	slowGap = SlotLife / keptForDigests
+	// callGap is between two messages that call people: what comes meanwhile goes
+	// into the next.
+	callGap = 15 * time.Second
 	// starved is how long other words wait behind CRITICAL digests before it is
 	// their turn.
 	starved = 30 * time.Second
@@ -81,6 +85,7 @@ type Backlog struct {
 type Load struct {
 	Slots           []Slot
 	Critical, Other Backlog
+	Calls           Backlog
 	Storm           bool // a storm was told that has not been told to be over
 	Later           bool // words wait that are not due
 }
@@ -94,12 +99,38 @@ type Turn struct {
 // Next decides what a robot is sent next: CRITICAL words first, singly while
 // their part of the budget lasts, then in digests of their own; then the others,
 // singly when their part has room for all that wait, else in a digest. What
-// waits is never dropped.
+// waits is never dropped. People are called between the CRITICAL words that may
+// go singly and all others, which do not wait for a call that has to.
 func (l Load) Next(now time.Time) Turn {
 	u := l.used(now)
-	switch {
-	case l.Critical.Words > 0 && u.mayGoSingly():
+	if l.Critical.Words > 0 && u.mayGoSingly() {
 		return Turn{Kind: SingleCritical}
+	}
+	call := l.call(u, now)
+	if call.Kind != "" {
+		return call
+	}
+	return l.words(u, now).before(call.At, now)
+}
+
+// call calls people when it is time and a slot is left that digests do not need:
+// one of CRITICAL words, else of the others.
+func (l Load) call(u usage, now time.Time) Turn {
+	if l.Calls.Words == 0 {
+		return Turn{}
+	}
+	if at := u.called.Add(callGap); at.After(now) {
+		return Turn{At: at}
+	}
+	if u.mayGoSingly() || u.room() > keptForDigests {
+		return Turn{Kind: CallMessage}
+	}
+	return Turn{At: u.first} // which may not help: then it is asked again
+}
+
+// words decides on what does not go before calls.
+func (l Load) words(u usage, now time.Time) Turn {
+	switch {
 	case l.Critical.Words > 0 && !l.turnOfOthers(u, now):
 		return u.digest(DigestCritical, l.Critical.Since.Add(gather), now).before(l.othersTurnAt(u), now)
 	case l.Other.Words == 0:
@@ -128,7 +159,7 @@ func (l Load) othersTurnAt(u usage) time.Time {
 
 // over ends a storm when nothing has come for a while.
 func (l Load) over(u usage, now time.Time) Turn {
-	if !l.Storm || l.Later {
+	if !l.Storm || l.Later || l.Calls.Words > 0 {
 		return Turn{}
 	}
 	return u.digest(StormOver, u.lastWords.Add(StormQuiet), now)
@@ -139,6 +170,7 @@ type usage struct {
 	free                     int
 	critical, other, digests int
 	newest                   Slot      // the last digest
+	called                   time.Time // when people were called last
 	lastWords                time.Time // when the last message with words was answered
 	first                    time.Time // when the first slot is free again
 }
@@ -165,6 +197,9 @@ func (u *usage) count(s Slot) {
 	switch s.Kind {
 	case SingleCritical:
 		u.critical++
+	case CallMessage: // however it got its slot: the others' part is the larger one
+		u.critical++
+		u.called = later(u.called, s.sent())
 	case Single:
 		u.other++
 	case DigestCritical, DigestOther, StormOver:
@@ -213,7 +248,7 @@ func (u usage) digest(kind MessageKind, at, now time.Time) Turn {
 
 // before looks again at an instant that comes before it is due.
 func (t Turn) before(at, now time.Time) Turn {
-	if t.Kind == "" && at.After(now) && at.Before(t.At) {
+	if t.Kind == "" && at.After(now) && (t.At.IsZero() || at.Before(t.At)) {
 		t.At = at
 	}
 	return t

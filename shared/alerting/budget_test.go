@@ -62,6 +62,21 @@ func TestWhatARobotIsSentNext(t *testing.T) {
 		"a storm is over":                                    {Load{Slots: slots(DigestOther, 20*s), Storm: true}, send(StormOver)},
 		"a storm that ended long ago":                        {Load{Storm: true}, send(StormOver)},
 		"a storm of which something waits":                   {Load{Storm: true, Later: true}, Turn{}},
+
+		"people are called":                                  {Load{Calls: waits(3, 0)}, send(CallMessage)},
+		"behind the CRITICAL words that may go singly":       {Load{Calls: waits(1, time.Minute), Critical: waits(1, 0)}, send(SingleCritical)},
+		"before the others":                                  {Load{Calls: waits(1, 0), Other: waits(1, time.Minute)}, send(CallMessage)},
+		"before a digest of CRITICAL":                        {Load{Slots: slots(SingleCritical, times(8, s)...), Calls: waits(1, 0), Critical: waits(9, 9*s)}, send(CallMessage)},
+		"once in 15 s":                                       {Load{Slots: slots(CallMessage, 5*s), Calls: waits(1, 0)}, at(10 * s)},
+		"then again":                                         {Load{Slots: slots(CallMessage, 15*s), Calls: waits(1, 0)}, send(CallMessage)},
+		"words do not wait for a call that waits":            {Load{Slots: slots(CallMessage, 5*s), Calls: waits(1, 0), Other: waits(1, 0)}, send(Single)},
+		"nor do those that are collected":                    {Load{Slots: slots(CallMessage, 5*s), Calls: waits(1, 0), Other: waits(99, s)}, at(s)},
+		"a call that is due sooner":                          {Load{Slots: slots(CallMessage, 14*s+500*time.Millisecond), Calls: waits(1, 0), Other: waits(99, s)}, at(500 * time.Millisecond)},
+		"a call takes a slot of CRITICAL":                    {Load{Slots: append(slots(SingleCritical, times(7, s)...), slots(CallMessage, 15*s)...), Critical: waits(9, 9*s)}, send(DigestCritical)},
+		"one of the others when those are used":              {Load{Slots: slots(SingleCritical, times(8, s)...), Calls: waits(1, 0)}, send(CallMessage)},
+		"never one that is kept for digests":                 {Load{Slots: append(slots(SingleCritical, times(8, 20*s)...), slots(Single, times(otherSingles, 30*s)...)...), Calls: waits(1, 0)}, at(31 * s)},
+		"not even in a storm, which goes on":                 {Load{Slots: append(slots(SingleCritical, times(8, 20*s)...), slots(Single, times(otherSingles, 30*s)...)...), Calls: waits(1, 0), Other: waits(99, 9*s)}, send(DigestOther)},
+		"a storm is not over while somebody is to be called": {Load{Slots: append(slots(DigestOther, 20*s), slots(CallMessage, 5*s)...), Calls: waits(1, 0), Storm: true}, at(10 * s)},
 	} {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, c.want, c.load.Next(noon)) })
 	}
@@ -72,6 +87,8 @@ type storm struct {
 	random  *rand.Rand
 	now     time.Time
 	waiting map[bool][]time.Time // by CRITICAL: when each word came
+	calls   []time.Time          // that wait
+	calling bool                 // whether a message with words is followed by a call
 	slots   []Slot
 	sent    []Slot
 	slowest time.Duration // what an answer takes at most
@@ -87,6 +104,13 @@ func (s *storm) backlog(critical bool) Backlog {
 	return Backlog{}
 }
 
+func (s *storm) callsWaiting() Backlog {
+	if len(s.calls) == 0 {
+		return Backlog{}
+	}
+	return Backlog{Words: len(s.calls), Since: s.calls[0]}
+}
+
 // send is one message, and what it carries.
 func (s *storm) send(k MessageKind) {
 	critical, n := k == SingleCritical || k == DigestCritical, 1
@@ -98,6 +122,9 @@ func (s *storm) send(k MessageKind) {
 	if k == StormOver {
 		n, s.told = 0, false
 	}
+	if k == CallMessage {
+		n, s.calls = 0, nil
+	}
 	for _, came := range s.waiting[critical][:n] {
 		s.carried = append(s.carried, struct{ came, sent time.Time }{came, arrives})
 	}
@@ -106,6 +133,9 @@ func (s *storm) send(k MessageKind) {
 	s.now = arrives.Add(time.Duration(s.random.Float64() * float64(s.slowest)))
 	s.slots = append(s.slots, Slot{Kind: k, Until: s.now.Add(SlotLife)})
 	s.order = append(s.order, k)
+	if s.calling && n > 0 {
+		s.calls = append(s.calls, s.now)
+	}
 }
 
 // play lets words come at the instants and goes on until nothing waits.
@@ -119,7 +149,7 @@ func (s *storm) play(t *testing.T, critical, other []time.Time) {
 			}
 		}
 		s.slots = slices.DeleteFunc(s.slots, func(x Slot) bool { return !x.Until.After(s.now) })
-		turn := Load{Slots: s.slots, Critical: s.backlog(true), Other: s.backlog(false), Storm: s.told}.Next(s.now)
+		turn := Load{Slots: s.slots, Critical: s.backlog(true), Other: s.backlog(false), Calls: s.callsWaiting(), Storm: s.told}.Next(s.now)
 		next := turn.At
 		for _, c := range come {
 			if len(c) > 0 {
@@ -160,6 +190,7 @@ func TestStorms(t *testing.T) {
 			}
 		}
 		s := &storm{random: random, now: noon, waiting: map[bool][]time.Time{}, slowest: time.Duration(random.IntN(500)) * time.Millisecond}
+		s.calling = seed%2 == 1 // every message with words is one that calls people
 		s.play(t, critical, other)
 
 		where := fmt.Sprintf("seed %d: %d CRITICAL and %d others within %s, %v", seed, len(critical), len(other), within, s.order)
@@ -170,6 +201,14 @@ func TestStorms(t *testing.T) {
 		for _, w := range s.carried {
 			require.LessOrEqual(t, w.sent.Sub(later(w.came, last)), time.Minute, where)
 			require.LessOrEqual(t, w.sent.Sub(w.came), time.Minute, "and no word waits longer, however long the storm is: "+where)
+		}
+		require.Empty(t, s.calls, where)
+		var called time.Time
+		for _, m := range s.sent {
+			if m.Kind == CallMessage {
+				require.GreaterOrEqual(t, m.Until.Sub(called), callGap, where)
+				called = m.Until
+			}
 		}
 		for i := criticalSingles; i < len(s.sent); i++ {
 			require.False(t, s.crowded(SingleCritical, i, criticalSingles) || s.crowded(Single, i, otherSingles+borrowed), where)

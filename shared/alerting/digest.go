@@ -14,8 +14,16 @@ type DigestWord struct {
 	Type     string
 	Service  string
 	Title    string // of the alert; of an outcome: what was done
+	Action   string // of what a CALL is for: what was done about it; empty: nothing
 	Over     bool   // the alert is over by now
+	InHand   bool   // somebody has acknowledged it by now
 	At       time.Time
+
+	// Whether it calls people. Told is the worst severity at which the group was
+	// told of the alert before, empty: never; it is known where the policy calls
+	// anybody.
+	Told        Severity
+	Remediation *Remediation // of an outcome: its status and reason
 }
 
 // DigestForm is how much a digest says. One that WeCom refused is cut again: a
@@ -37,7 +45,8 @@ type Digest struct {
 	Services int
 	From, To time.Time // when the first and the last of the words came
 	Sections []DigestSection
-	Mention  []string // WeCom userids, from the policy alone
+	Format   Format
+	Mention  People // from the policy alone
 }
 
 // DigestSection is what a digest tells of one alert type: that it is so, what
@@ -96,7 +105,7 @@ func Fold(words []DigestWord, critical bool, form DigestForm) Digest {
 
 // Firing tells whether it tells of anything that is wrong.
 func (d Digest) Firing() bool {
-	return slices.ContainsFunc(d.Sections, func(s DigestSection) bool { return s.Kind == Firing })
+	return slices.ContainsFunc(d.Sections, func(s DigestSection) bool { return s.Kind == Firing || s.Kind == Escalation })
 }
 
 // add counts a word; the line shows the worst, and of those the newest.
@@ -112,32 +121,11 @@ func (l DigestLine) compare(o DigestLine) int {
 }
 
 // What is wrong goes before what was done about it, and that before what is over.
-var kindOrder = []Kind{Firing, Outcome, Over}
+var kindOrder = []Kind{Firing, Escalation, Outcome, Over}
 
 func (s DigestSection) compare(o DigestSection) int {
 	return cmp.Or(cmp.Compare(slices.Index(kindOrder, s.Kind), slices.Index(kindOrder, o.Kind)),
 		cmp.Compare(o.Severity.Rank(), s.Severity.Rank()), cmp.Compare(o.Words, s.Words), cmp.Compare(s.Type, o.Type))
-}
-
-// MentionAll picks the people whom a digest mentions: those whom the policy
-// names for what began or goes on.
-func (p *Policy) MentionAll(words []DigestWord) []string {
-	var users []string
-	asked := map[string]Severity{} // the worst so far of each type: no need to ask again
-	for _, w := range words {
-		if before, seen := asked[w.Type]; w.Kind != Firing || w.Over || seen && before.Rank() >= w.Severity.Rank() {
-			continue
-		}
-		asked[w.Type] = w.Severity
-		for _, m := range p.Rule(w.Type).Mentions {
-			for _, user := range m.Users {
-				if w.Severity.Rank() >= m.From.Rank() && !slices.Contains(users, user) && len(users) < MaxMentions {
-					users = append(users, user)
-				}
-			}
-		}
-	}
-	return users
 }
 
 // Storm is what one robot was told while more waited than it could be told
@@ -148,6 +136,7 @@ type Storm struct {
 	Alerts   int64
 	Messages int64 // that arrived, but for the one that says that it is over
 	Lost     int64 // words that could not be said
+	Format   Format
 }
 
 // Renderer writes messages. It is called within transactions: it must not block.
@@ -155,6 +144,7 @@ type Renderer interface {
 	Word(b Brief) string
 	Digest(d Digest) string
 	StormOver(s Storm) string
+	Summons(s Summons) string // always text
 }
 
 // Form is how much a digest says whose oldest word was refused for a reason.

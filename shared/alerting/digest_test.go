@@ -47,15 +47,54 @@ func TestFoldNothing(t *testing.T) {
 	assert.Equal(t, Digest{Critical: true}, Fold(nil, true, FullDigest))
 }
 
-func TestWhomADigestMentions(t *testing.T) {
+func TestWhomADigestCalls(t *testing.T) {
 	p := DefaultPolicy()
-	p.Default.Mentions = []Mention{{From: Error, Users: []string{"li", "wang"}}, {From: Critical, Users: []string{"zhang"}}}
-	word := func(kind Kind, severity Severity) DigestWord { return foldedWord(1, kind, severity, "DISK", "a", 0) }
-	over := word(Firing, Critical)
-	over.Over = true
-	assert.Empty(t, p.MentionAll([]DigestWord{word(Firing, Warning), word(Over, Critical), over}))
-	assert.Equal(t, []string{"li", "wang"}, p.MentionAll([]DigestWord{word(Firing, Warning), word(Firing, Error)}))
-	assert.Equal(t, []string{"li", "wang", "zhang"}, p.MentionAll([]DigestWord{word(Firing, Error), word(Firing, Critical), word(Firing, Error)}))
+	p.Default.Mentions = []Mention{{From: Error, Users: []string{"li", "wang"}}, {From: Critical, Users: []string{"zhang"}, Mobiles: []Mobile{"13800000000"}}}
+	id := int64(0)
+	word := func(kind Kind, severity Severity) DigestWord {
+		id++
+		return foldedWord(id, kind, severity, "DISK", "a", 0)
+	}
+	called := func(words ...DigestWord) (People, []int64) {
+		all, byPhone := p.MentionAll(words)
+		var behind []int64
+		for _, w := range byPhone {
+			behind = append(behind, w.AlertID)
+		}
+		return all, behind
+	}
+	over, again, worse, failed, done := word(Firing, Critical), word(Firing, Critical), word(Firing, Critical), word(Outcome, Error), word(Outcome, Critical)
+	over.Over, again.Told, worse.Told = true, Critical, Error
+	failed.Remediation, done.Remediation = &Remediation{Status: Failed}, &Remediation{Status: Succeeded}
+	people, behind := called(word(Firing, Warning), word(Over, Critical), over, again, done)
+	assert.True(t, people.Nobody(), "too mild, over, told before, no need")
+	assert.Empty(t, behind)
+	people, behind = called(word(Firing, Warning), word(Firing, Error))
+	assert.Equal(t, People{Users: []string{"li", "wang"}}, people)
+	assert.Empty(t, behind, "markdown can call them")
+	people, _ = called(failed)
+	assert.Equal(t, []string{"li", "wang"}, people.Users, "it did not help")
+	first := word(Firing, Critical)
+	people, behind = called(word(Firing, Error), again, first, word(Firing, Critical), worse)
+	assert.Equal(t, People{Users: []string{"li", "wang", "zhang"}, Mobiles: []Mobile{"13800000000"}}, people)
+	assert.Equal(t, []int64{first.AlertID}, behind, "one call for each type: the worst, and of those the first")
+	other := word(Firing, Critical)
+	other.Type = "CPU"
+	_, behind = called(first, other)
+	assert.Equal(t, []int64{first.AlertID, other.AlertID}, behind)
+}
+
+func TestASummonsNamesEachAlertOnce(t *testing.T) {
+	s := Summon([]DigestWord{
+		foldedWord(1, Call, Error, "DISK", "a", 0), foldedWord(2, Call, Critical, "DISK", "b", 0), foldedWord(3, Call, Error, "CPU", "c", time.Second), foldedWord(1, Call, Critical, "DISK", "a", 2*time.Second),
+	}, ShortDigest)
+	var ids []int64
+	for _, w := range s.Alerts {
+		ids = append(ids, w.AlertID)
+	}
+	assert.Equal(t, []int64{1, 2, 3}, ids, "the worst first, then the newest")
+	assert.Equal(t, Critical, s.Alerts[0].Severity)
+	assert.Equal(t, ShortDigest, s.Form)
 }
 
 // A digest that WeCom refuses for its content kills no word: it is cut to half,

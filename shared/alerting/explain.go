@@ -50,7 +50,7 @@ func Explain(s *Story, groups []Group, p *Policy, now time.Time) []GroupAccount 
 		a := GroupAccount{ID: g.ID, Name: g.Name, State: GroupNotTold, AsOf: now}
 		if slices.ContainsFunc(audience, func(o Group) bool { return o.ID == g.ID }) {
 			a.Why, a.AsOf = s.keptFrom(now)
-		} else {
+		} else if a.Why = p.laterStep(&s.Alert, g, groups); a.Why.IsZero() {
 			a.Why = p.leftOut(g, s.Alert.Type, audience)
 		}
 		all = append(all, a)
@@ -71,7 +71,9 @@ func (s *Story) accountOf(group int64, now time.Time) GroupAccount {
 		if n.Status == Sent {
 			a.Arrived++
 		}
-		a.State, a.Why = n.account()
+		if n.Kind != Call { // which says nothing new of the alert
+			a.State, a.Why = n.account()
+		}
 		a.Last = s.newest(group, n.MessageID)
 	}
 	return a
@@ -114,10 +116,10 @@ func (n *Notification) account() (GroupState, Reason) {
 // of the trail about telling says, or that the group came to the audience later.
 func (s *Story) keptFrom(now time.Time) (Reason, time.Time) {
 	for _, d := range slices.Backward(s.Decisions) {
-		switch d.Word.Code {
-		case "", "sent", "folded":
+		switch {
+		case d.Word.IsZero(), d.What == WhatMessage: // about words that others were owed
 			continue
-		case "told":
+		case d.Word.Code == "told":
 			return Reason{Code: "joined_later"}, now
 		}
 		return d.Word, d.LastAt

@@ -38,7 +38,7 @@ func TestEveryGroupIsAccountedFor(t *testing.T) {
 		Messages: []Message{
 			{ID: 11, GroupID: 1, Status: Accepted}, {ID: 12, GroupID: 1, Status: Accepted}, {ID: 13, GroupID: 6, Status: Unknown, Error: "HTTP 502"},
 		},
-		Decisions: []Decision{{Word: Reason{Code: "told", Detail: "ops, slow"}}, {Word: Reason{Code: "sent", Detail: "ops"}}},
+		Decisions: []Decision{{Word: Reason{Code: "told", Detail: "ops, slow"}}, {What: WhatMessage, Word: Reason{Code: "sent", Detail: "ops"}}},
 	}
 	want := map[string][2]string{
 		"ops": {"TOLD", "sent"}, "slow": {"WAITING", "overload"}, "gone": {"NOT_TOLD", "group_gone"}, "queue": {"WAITING", "queued"}, "off": {"NOT_TOLD", "group_off"},
@@ -57,6 +57,22 @@ func TestEveryGroupIsAccountedFor(t *testing.T) {
 		}
 	}
 	assert.Equal(t, want, got)
+}
+
+// A call is no news of the alert: that it is not made any more leaves the group told.
+func TestACallDoesNotChangeWhetherAGroupWasTold(t *testing.T) {
+	p := DefaultPolicy()
+	groups := []Group{{ID: 1, Name: "ops", Enabled: true, Webhook: robotURL("a")}, {ID: 2, Name: "late", Enabled: true, Webhook: robotURL("b")}}
+	s := &Story{
+		Alert: Alert{Type: TickerSyncTimeout},
+		Notifications: []Notification{
+			{GroupID: 1, GroupName: "ops", Kind: Firing, Status: Sent}, {GroupID: 1, GroupName: "ops", Kind: Call, Status: Suppressed, Reason: Reason{Code: "alert_over"}},
+		},
+		Decisions: []Decision{{What: WhatEvent, Word: Reason{Code: "told", Detail: "ops"}}, {What: WhatMessage, Word: Reason{Code: "alert_over"}}},
+	}
+	all := Explain(s, groups, &p, noon)
+	require.Equal(t, GroupAccount{ID: 1, Name: "ops", State: GroupTold, Why: Reason{Code: "sent", Detail: "ops"}, AsOf: noon, Words: 2, Arrived: 1}, all[0])
+	require.Equal(t, "joined_later", all[1].Why.Code, "and it says nothing of another group")
 }
 
 // A group of the audience that was owed nothing is told what kept it back.

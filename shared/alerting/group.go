@@ -33,15 +33,22 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Group is a WeCom group with a robot in it.
 type Group struct {
-	ID          int64 // 0: the robot of WECHAT_WEBHOOK_URL
-	Name        string
-	Webhook     Secret
-	FromEnv     bool   // the table has EnvironmentWebhook: Webhook is what the environment says
-	AlertTypes  string // comma-separated; empty: all
-	Enabled     bool
-	Description string
-	CreatedAt   time.Time
-	UpdatedAt   time.Time
+	ID            int64 // 0: the robot of WECHAT_WEBHOOK_URL
+	Name          string
+	Webhook       Secret
+	FromEnv       bool   // the table has EnvironmentWebhook: Webhook is what the environment says
+	AlertTypes    string // comma-separated; empty: all
+	Enabled       bool
+	MessageFormat string // as the row has it; Format reads it
+	Description   string
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+}
+
+// Format is how the group's messages are written.
+func (g Group) Format() Format {
+	f, _ := ParseFormat(g.MessageFormat)
+	return f
 }
 
 // EnvironmentWebhook is what the webhook_url of a row says for the robot of
@@ -66,7 +73,7 @@ var containerEvents = []string{ContainerOOM, ContainerUnhealthy, ContainerRestar
 
 // ownAlarms say that Trade Monitor itself does not see or cannot act: every
 // enabled group is told, whatever types it asks for.
-var ownAlarms = []string{RobotBroken, RemediationBrake, WatchIsDeaf, WatchUnmatched, WatchNotFound}
+var ownAlarms = []string{RobotBroken, RemediationBrake, TradeMonitorStuck, WatchIsDeaf, WatchUnmatched, WatchNotFound}
 
 // Wants tells whether the group asked for this alert type. Spaces and the
 // Chinese comma are tolerated.

@@ -14,6 +14,7 @@ type GroupDraft struct {
 	Webhook     *Secret // EnvironmentWebhook: the robot of WECHAT_WEBHOOK_URL; masked (***): stays
 	AlertTypes  *string // comma-separated; empty: all
 	Enabled     *bool
+	Format      *string // markdown or text
 	Description *string
 }
 
@@ -31,6 +32,7 @@ func (d GroupDraft) Apply(g Group, check func(Secret) error) (Group, error) {
 	d.name(&g, p)
 	d.webhook(&g, check, p)
 	d.types(&g, p)
+	d.format(&g, p)
 	if d.Description != nil {
 		g.Description = strings.TrimSpace(*d.Description)
 	}
@@ -112,6 +114,17 @@ func (d GroupDraft) types(g *Group, p *InvalidError) {
 	if g.AlertTypes = strings.Join(types, ","); len(g.AlertTypes) > maxGroupText {
 		p.add("alertTypes", "合计最多 500 字节 (at most 500 bytes in all)")
 	}
+}
+
+func (d GroupDraft) format(g *Group, p *InvalidError) {
+	if d.Format == nil {
+		return
+	}
+	f, known := ParseFormat(*d.Format)
+	if !known {
+		p.add("messageFormat", "必须是 markdown 或 text (markdown or text)")
+	}
+	g.MessageFormat = string(f)
 }
 
 // Unusable tells what a person should know about a group that was stored as

@@ -112,3 +112,43 @@ func TestAnOddRowCanBeSwitchedOff(t *testing.T) {
 	_, err = alerting.GroupDraft{Webhook: &nothing}.Apply(odd, refuse)
 	require.ErrorContains(t, err, "webhookUrl", "a robot is not taken away by leaving its address empty")
 }
+
+func TestADraftSaysHowMessagesAreWritten(t *testing.T) {
+	g := alerting.Group{Name: "g", Webhook: aRobot}
+	for given, want := range map[string]string{"text": "text", " TEXT ": "text", "markdown": "markdown", "": "markdown"} {
+		changed, err := alerting.GroupDraft{Format: &given}.Apply(g, anyWebhook)
+		require.NoError(t, err)
+		assert.Equal(t, want, changed.MessageFormat, "%q", given)
+	}
+	wrong, off := "html", false
+	_, err := alerting.GroupDraft{Format: &wrong}.Apply(g, anyWebhook)
+	require.ErrorContains(t, err, "messageFormat")
+	g.MessageFormat = "html" // by SQL
+	changed, err := alerting.GroupDraft{Enabled: &off}.Apply(g, anyWebhook)
+	require.NoError(t, err, "it can be switched off")
+	assert.Equal(t, "html", changed.MessageFormat)
+	assert.Equal(t, alerting.Markdown, changed.Format())
+}
+
+func TestARobotHasOneFormat(t *testing.T) {
+	group := func(format string, enabled bool) alerting.Group {
+		return alerting.Group{Webhook: aRobot, MessageFormat: format, Enabled: enabled}
+	}
+	other := alerting.Group{Webhook: aRobot + "2", MessageFormat: "text", Enabled: true}
+	robot := alerting.RobotID(aRobot)
+	for name, c := range map[string]struct {
+		groups []alerting.Group
+		want   alerting.Format
+	}{
+		"no group":                  {[]alerting.Group{other}, alerting.Markdown},
+		"its group":                 {[]alerting.Group{other, group("text", true)}, alerting.Text},
+		"the first of two":          {[]alerting.Group{group("markdown", true), group("text", true)}, alerting.Markdown},
+		"not a disabled one":        {[]alerting.Group{group("markdown", false), group("text", true)}, alerting.Text},
+		"but if there is no other":  {[]alerting.Group{group("text", false), group("markdown", false)}, alerting.Text},
+		"in whatever case":          {[]alerting.Group{group(" Text", true)}, alerting.Text},
+		"what nobody knows":         {[]alerting.Group{group("html", true)}, alerting.Markdown},
+		"of an older version's row": {[]alerting.Group{group("", true)}, alerting.Markdown},
+	} {
+		assert.Equal(t, c.want, alerting.RobotFormat(c.groups, robot), name)
+	}
+}

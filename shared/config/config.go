@@ -29,9 +29,9 @@ type Config struct {
 
 	MySQL MySQL
 
-	Webhook        alerting.Secret // of the robot that is told when no group is; may be the guide's placeholder
-	MentionMobiles []string
-	AllowedHosts   []string // of robots; lower case
+	Webhook      alerting.Secret    // of the robot that is told when no group is; may be the guide's placeholder
+	Callees      []alerting.Mention // by WECHAT_MENTION_MOBILES, for rules that name nobody themselves
+	AllowedHosts []string           // of robots; lower case
 
 	DockerHost string // empty: the client's default
 	Mode       alerting.Mode
@@ -51,6 +51,7 @@ type Config struct {
 	PublicURL      string // without a slash at the end; empty: no links in messages
 	TrustedProxies []netip.Prefix
 	HTTPSProxy     alerting.Secret // a URL, perhaps with a password; empty: none
+	HeartbeatURL   alerting.Secret // requested while all is well; holds a token; empty: none
 	RetentionDays  int             // 0: keep all
 
 	Location *time.Location
@@ -156,6 +157,7 @@ type environment struct {
 	PublicURL      string `env:"PUBLIC_URL"`
 	TrustedProxies string `env:"TRUSTED_PROXIES"`
 	HTTPSProxy     string `env:"HTTPS_PROXY"`
+	HeartbeatURL   string `env:"HEARTBEAT_URL"`
 	RetentionDays  string `env:"RETENTION_DAYS,default=0"`
 
 	TZ       string `env:"TZ,default=Asia/Shanghai"`
@@ -218,7 +220,18 @@ func (c Config) Policy() alerting.Policy {
 	ticker.Symptom = c.Async.Timeout + c.Async.CheckInterval + time.Minute
 	policy.Rules[alerting.TickerSyncTimeout] = ticker
 	policy.Logs = c.Async.logs()
+	c.call(&policy)
 	return policy
+}
+
+// call gives the people of WECHAT_MENTION_MOBILES to every rule; a file that says
+// mention replaces them.
+func (c Config) call(p *alerting.Policy) {
+	p.Default.Mentions = c.Callees
+	for name, rule := range p.Rules {
+		rule.Mentions = c.Callees
+		p.Rules[name] = rule
+	}
 }
 
 // logs is the guide's watch.

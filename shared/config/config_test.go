@@ -3,6 +3,7 @@ package config_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/netip"
 	"testing"
@@ -56,7 +57,7 @@ func TestWithNothingSetTheDefaultsHold(t *testing.T) {
 	assert.Equal(t, "text", cfg.LogFormat)
 	assert.False(t, cfg.MySQL.Configured())
 	assert.Empty(t, cfg.Webhook.Reveal())
-	assert.Empty(t, cfg.MentionMobiles)
+	assert.Empty(t, cfg.Callees)
 	assert.Equal(t, []string{"qyapi.weixin.qq.com"}, cfg.AllowedHosts)
 	assert.Empty(t, cfg.DockerHost)
 	assert.Equal(t, alerting.Auto, cfg.Mode)
@@ -85,14 +86,14 @@ func TestEveryNameIsRead(t *testing.T) {
 		"PORT": "8080", "LISTEN_HOST": "0.0.0.0", "DATA_DIR": "/var/lib/tm", "LOG_DIR": "/var/log/tm", "LOG_FORMAT": "JSON",
 		"MYSQL_HOST": "db.example", "MYSQL_PORT": "3307", "MYSQL_USER": "tm", "MYSQL_PASSWORD": " p:w ", "MYSQL_DATABASE": "trade", "MYSQL_TLS": "preferred",
 		"WECHAT_WEBHOOK_URL":     " https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k \n",
-		"WECHAT_MENTION_MOBILES": "13800000000，13900000000", "WECHAT_ALLOWED_HOSTS": "QYAPI.weixin.qq.com, 127.0.0.1:9",
+		"WECHAT_MENTION_MOBILES": "13800000000，+86 139-0000-0000,@All,13800000000", "WECHAT_ALLOWED_HOSTS": "QYAPI.weixin.qq.com, 127.0.0.1:9",
 		"DOCKER_HOST": "unix:///run/docker.sock", "REMEDIATION_MODE": "Dry-Run", "REMEDIATION_CONTAINERS": "one, two,one", "POLICY_FILE": "policy.yaml",
 		"PROXY_LISTEN": "0.0.0.0:2376", "PROXY_CALLERS": "Trade-Monitor, 10.1.2.3,fd00::1",
 		"ASYNC_MONITOR_CONTAINER": "async", "ASYNC_MONITOR_TICKER_TIMEOUT": "5", "ASYNC_MONITOR_CHECK_INTERVAL": "30",
 		"ASYNC_MONITOR_LOG_PATTERN": "synced \\d+", "TRADE_MONITOR_URL": "http://trade-monitor:5005/",
 		"API_TOKENS": "svc:notify:a:b, ops:read+operate:c", "API_ANONYMOUS": "read",
 		"TLS_CERT_FILE": "tls/cert.pem", "TLS_KEY_FILE": "/run/secrets/key.pem",
-		"PUBLIC_URL": "https://tm.example/base/", "TRUSTED_PROXIES": "10.1.2.3/8,::1", "HTTPS_PROXY": "user:pw@proxy:3128",
+		"PUBLIC_URL": "https://tm.example/base/", "TRUSTED_PROXIES": "10.1.2.3/8,::1", "HTTPS_PROXY": "user:pw@proxy:3128", "HEARTBEAT_URL": "https://hc-ping.com/token",
 		"RETENTION_DAYS": "90", "TZ": "Europe/Berlin", "MESSAGE_LANGUAGE": "EN",
 	})
 	assert.Equal(t, 8080, cfg.Port)
@@ -102,7 +103,8 @@ func TestEveryNameIsRead(t *testing.T) {
 	assert.Equal(t, "json", cfg.LogFormat)
 	assert.Equal(t, config.MySQL{Host: "db.example", Port: 3307, User: "tm", Password: " p:w ", Database: "trade", TLS: "preferred"}, cfg.MySQL)
 	assert.Equal(t, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k", cfg.Webhook.Reveal())
-	assert.Equal(t, []string{"13800000000", "13900000000"}, cfg.MentionMobiles)
+	assert.Equal(t, []alerting.Mention{{From: alerting.Error, Mobiles: []alerting.Mobile{"13800000000", "13900000000"}, All: true}}, cfg.Callees)
+	assert.NotContains(t, fmt.Sprintf("%+v", cfg), "13800000000", "nobody's number is printed")
 	assert.Equal(t, []string{"qyapi.weixin.qq.com", "127.0.0.1:9"}, cfg.AllowedHosts)
 	assert.Equal(t, "unix:///run/docker.sock", cfg.DockerHost)
 	assert.Equal(t, alerting.DryRun, cfg.Mode)
@@ -125,6 +127,7 @@ func TestEveryNameIsRead(t *testing.T) {
 	assert.Equal(t, "https://tm.example/base", cfg.PublicURL)
 	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, cfg.TrustedProxies)
 	assert.Equal(t, "http://user:pw@proxy:3128", cfg.HTTPSProxy.Reveal())
+	assert.Equal(t, "https://hc-ping.com/token", cfg.HeartbeatURL.Reveal())
 	assert.Equal(t, 90, cfg.RetentionDays)
 	assert.Equal(t, "Europe/Berlin", cfg.Location.String())
 	assert.Equal(t, alerting.English, cfg.Language)
@@ -160,7 +163,7 @@ func TestOneBadValueStopsTheStart(t *testing.T) {
 		{name: "WECHAT_WEBHOOK_URL", value: "key"}, {name: "WECHAT_WEBHOOK_URL", value: "https://evil.example/send?key=k"},
 		{name: "WECHAT_WEBHOOK_URL", value: "http://qyapi.weixin.qq.com/send?key=k"}, {name: "WECHAT_WEBHOOK_URL", value: "ftp://qyapi.weixin.qq.com/"},
 		{name: "WECHAT_WEBHOOK_URL", value: "http://127.0.0.1:9/send?key=k"},
-		{name: "WECHAT_MENTION_MOBILES", value: "mum"}, {name: "WECHAT_ALLOWED_HOSTS", value: "*.qq.com"}, {name: "WECHAT_ALLOWED_HOSTS", value: "https://qq.com"},
+		{name: "WECHAT_MENTION_MOBILES", value: "mum"}, {name: "WECHAT_MENTION_MOBILES", value: "1380000000"}, {name: "WECHAT_MENTION_MOBILES", value: "13800000000;zhang"}, {name: "WECHAT_ALLOWED_HOSTS", value: "*.qq.com"}, {name: "WECHAT_ALLOWED_HOSTS", value: "https://qq.com"},
 		{name: "DOCKER_HOST", value: "/run/docker.sock"}, {name: "DOCKER_HOST", value: "tcp://"}, {name: "DOCKER_HOST", value: "ssh://host"}, {name: "DOCKER_HOST", value: "https://host"},
 		{name: "REMEDIATION_MODE", value: "on"},
 		{name: "REMEDIATION_CONTAINERS", value: "*"}, {name: "REMEDIATION_CONTAINERS", value: "async-*"}, {name: "REMEDIATION_CONTAINERS", value: "ok,../x"},
@@ -180,6 +183,7 @@ func TestOneBadValueStopsTheStart(t *testing.T) {
 		{name: "TLS_CERT_FILE", value: "", with: env{"TLS_KEY_FILE": "key.pem"}}, {name: "TLS_KEY_FILE", value: "", with: env{"TLS_CERT_FILE": "cert.pem"}},
 		{name: "PUBLIC_URL", value: "tm.example"}, {name: "PUBLIC_URL", value: "javascript://x"}, {name: "PUBLIC_URL", value: "https://tm?x=1"},
 		{name: "TRUSTED_PROXIES", value: "proxy"}, {name: "TRUSTED_PROXIES", value: "10.0.0.0/99"},
+		{name: "HEARTBEAT_URL", value: "hc-ping.com/token"}, {name: "HEARTBEAT_URL", value: "ftp://hc-ping.com/token"}, {name: "HEARTBEAT_URL", value: "https:///token"}, {name: "HEARTBEAT_URL", value: "https://h:port/token"},
 		{name: "HTTPS_PROXY", value: "ftp://proxy"}, {name: "HTTPS_PROXY", value: "http://"},
 		{name: "RETENTION_DAYS", value: "-1"}, {name: "RETENTION_DAYS", value: "1.5"},
 		{name: "TZ", value: "Mars/Olympus"}, {name: "TZ", value: "Local"}, {name: "TZ", value: "../etc/passwd"},

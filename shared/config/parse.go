@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -20,6 +21,7 @@ func (p *problems) serving(cfg *Config, env environment) {
 	cfg.LogFormat = p.choice("LOG_FORMAT", env.LogFormat, "text", "json")
 	cfg.PublicURL = p.link("PUBLIC_URL", env.PublicURL)
 	cfg.HTTPSProxy = p.proxy("HTTPS_PROXY", env.HTTPSProxy)
+	cfg.HeartbeatURL = p.outside("HEARTBEAT_URL", env.HeartbeatURL)
 	cfg.Language = alerting.Language(p.choice("MESSAGE_LANGUAGE", env.Language, string(alerting.Chinese), string(alerting.English)))
 	cfg.Location = p.location("TZ", env.TZ)
 	cfg.TLS = TLS{CertFile: p.path("TLS_CERT_FILE", env.TLSCertFile), KeyFile: p.path("TLS_KEY_FILE", env.TLSKeyFile)}
@@ -71,6 +73,20 @@ func (p *problems) proxy(name, value string) alerting.Secret {
 	u, err := url.Parse(value)
 	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
 		p.add(name, "必须是代理地址，如 http://proxy:3128", "must be the address of a proxy such as http://proxy:3128")
+	}
+	return alerting.Secret(value)
+}
+
+// outside reads the address that is told that all is well, without showing it:
+// whoever knows it can say so.
+func (p *problems) outside(name, value string) alerting.Secret {
+	if value == "" {
+		return ""
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		p.add(name, "必须是 https 或 http 地址", "must be an https or http address")
+		return ""
 	}
 	return alerting.Secret(value)
 }
@@ -133,14 +149,34 @@ func (p *problems) telling(cfg *Config, env environment) {
 	p.each("WECHAT_ALLOWED_HOSTS", cfg.AllowedHosts, hostName.MatchString,
 		"必须是主机名（可带端口），不能有通配符", "must be a host name, perhaps with a port, without wildcards")
 	cfg.Webhook = p.webhook("WECHAT_WEBHOOK_URL", env.Webhook, cfg.AllowedHosts)
-	cfg.MentionMobiles = list(env.MentionMobiles)
-	p.each("WECHAT_MENTION_MOBILES", cfg.MentionMobiles, mobile.MatchString,
-		"必须是手机号或 @all", "must be a mobile number or @all")
+	cfg.Callees = p.callees("WECHAT_MENTION_MOBILES", list(env.MentionMobiles))
+}
+
+// callees are called from ERROR on.
+func (p *problems) callees(name string, words []string) []alerting.Mention {
+	m := alerting.Mention{From: alerting.Error}
+	p.each(name, words, func(word string) bool {
+		if strings.EqualFold(word, alerting.Everybody) {
+			m.All = true
+			return true
+		}
+		number, ok := alerting.ParseMobile(word)
+		if !slices.Contains(m.Mobiles, number) {
+			m.Mobiles = append(m.Mobiles, number)
+		}
+		return ok
+	}, "必须是手机号（其他国家或地区的写 + 和区号）或 @all", "must be a mobile number, with + and the country where that is not China, or @all")
+	if len(m.Mobiles) > alerting.MaxMentions {
+		p.add(name, fmt.Sprintf("最多 %d 个手机号", alerting.MaxMentions), fmt.Sprintf("at most %d mobile numbers", alerting.MaxMentions))
+	}
+	if len(words) == 0 {
+		return nil
+	}
+	return []alerting.Mention{m}
 }
 
 var (
 	hostName = regexp.MustCompile(`^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9._-]*[a-z0-9])?)(:[0-9]{1,5})?$`)
-	mobile   = regexp.MustCompile(`^(\+?[0-9]{5,20}|@all)$`)
 )
 
 // webhook checks the address of a robot without showing it: its key is all

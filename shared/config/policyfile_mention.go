@@ -2,7 +2,7 @@ package config
 
 import (
 	"fmt"
-	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -10,33 +10,51 @@ import (
 	"trade-monitor/shared/alerting"
 )
 
-// users judges the people to mention. Messages are markdown, which knows
-// userids alone.
-var users = judge{
-	valid: func(word string) bool { zh, _ := noUser(word); return zh == "" && alerting.UserID(word) },
-	zh:    "必须是企业微信 userid（成员的“账号”），如 zhang.san", en: "must be a WeCom userid (a member's account) such as zhang.san",
-	mend: noUser,
+// callees judges the people to call: by userid, by mobile number, or everybody.
+var callees = judge{
+	valid: func(word string) bool { _, ok := callee(word); return ok },
+	zh:    "必须是企业微信 userid（成员的“账号”，如 zhang.san）、手机号或 @all", en: "must be a WeCom userid (a member's account, such as zhang.san), a mobile number or @all",
+	mend: noCallee,
 }
 
-var mobileNumber = regexp.MustCompile(`^(\+?86)?[- ]?1[3-9][0-9]([- ]?[0-9]{4}){2}$`)
+// callee reads one of the three shapes. What can be a mobile number is one:
+// accounts of eleven digits that begin as mobile numbers do are not mentioned as
+// userids.
+func callee(word string) (m alerting.Mention, ok bool) {
+	if strings.EqualFold(word, alerting.Everybody) {
+		return alerting.Mention{All: true}, true
+	}
+	if mobile, ok := alerting.ParseMobile(word); ok {
+		return alerting.Mention{Mobiles: []alerting.Mobile{mobile}}, true
+	}
+	return alerting.Mention{Users: []string{word}}, alerting.UserID(word)
+}
 
-// noUser tells what people write where a userid belongs.
-func noUser(word string) (zh, en string) {
+// noCallee tells what people write instead.
+func noCallee(word string) (zh, en string) {
 	switch {
 	case strings.EqualFold(strings.Trim(word, "<@> "), "all"):
-		return "@all 只在 text 消息中有效，而告警用 markdown 发送，目前不支持；请逐个写 userid", "@all works in text messages only, and alerts are markdown: not supported yet; write each person's userid"
-	case mobileNumber.MatchString(word):
-		return "手机号只在 text 消息中有效，而告警用 markdown 发送，目前不支持；请写该成员的 userid", "mobile numbers work in text messages only, and alerts are markdown: not supported yet; write the member's userid"
+		return "所有人写成 '@all'", "write '@all' for everybody"
 	case strings.HasPrefix(word, "@"), strings.HasPrefix(word, "<@"):
 		return "只写 userid，不要写 @ 和尖括号", "write the userid alone, without @ and brackets"
 	}
 	return "", ""
 }
 
+// calling is a severity's part of a mention.
+func calling(from alerting.Severity, words []string) alerting.Mention {
+	m := alerting.Mention{From: from}
+	for _, word := range words {
+		one, _ := callee(word)
+		m.Users, m.Mobiles, m.All = append(m.Users, one.Users...), append(m.Mobiles, one.Mobiles...), m.All || one.All
+	}
+	return m
+}
+
 // mentions is how a rule's mention is shown.
 type mentions []alerting.Mention
 
-// mention reads [userid, …] for every severity, or {SEVERITY: [userid, …]} for
+// mention reads [person, …] for every severity, or {SEVERITY: [person, …]} for
 // those from a severity on. It replaces what was there before.
 func (r *policyReader) mention(into *[]alerting.Mention) func(*yaml.Node, place) {
 	return func(v *yaml.Node, at place) {
@@ -56,9 +74,9 @@ func (r *policyReader) mention(into *[]alerting.Mention) func(*yaml.Node, place)
 			if !whole {
 				below = at.below(string(severity))
 			}
-			r.words(&people, alerting.MaxMentions, users)(node, below)
+			r.words(&people, alerting.MaxMentions, callees)(node, below)
 			if len(people) > 0 {
-				all = append(all, alerting.Mention{From: severity, Users: people})
+				all = append(all, calling(severity, people))
 			}
 			count += len(people)
 		}
@@ -73,7 +91,7 @@ func (r *policyReader) mention(into *[]alerting.Mention) func(*yaml.Node, place)
 // mentionLists gives the lists of a mention by severity; whole: it is one list,
 // for every severity. nil: it was complained about.
 func (r *policyReader) mentionLists(v *yaml.Node, at place) (lists map[string]*yaml.Node, whole bool) {
-	const zh, en = "写成 [userid, …]，或按最低严重程度 {ERROR: [userid, …]}", "write [userid, …], or by the lowest severity {ERROR: [userid, …]}"
+	const zh, en = "写成 [userid 或手机号, …]，或按最低严重程度 {ERROR: [userid 或手机号, …]}", "write [userid or mobile number, …], or by the lowest severity {ERROR: [userid or mobile number, …]}"
 	switch v.Kind {
 	case yaml.SequenceNode:
 		return map[string]*yaml.Node{string(alerting.Info): v}, true
@@ -96,10 +114,28 @@ func (r *policyReader) severity(key *yaml.Node, at place) bool {
 	return false
 }
 
-func (m mentions) text() string {
+// calledBy are the people of one severity as a file names them; shown writes a
+// mobile number.
+func calledBy(m alerting.Mention, shown func(alerting.Mobile) string) []string {
+	words := slices.Clone(m.Users)
+	for _, mobile := range m.Mobiles {
+		words = append(words, shown(mobile))
+	}
+	if m.All {
+		words = append(words, alerting.Everybody)
+	}
+	return words
+}
+
+func (m mentions) text() string { return m.line(alerting.Mobile.Reveal) }
+
+// masked is the text for a log: nobody's number is in it.
+func (m mentions) masked() string { return m.line(alerting.Mobile.String) }
+
+func (m mentions) line(shown func(alerting.Mobile) string) string {
 	parts := make([]string, len(m))
 	for i, one := range m {
-		parts[i] = string(one.From) + ": [" + strings.Join(one.Users, ", ") + "]"
+		parts[i] = string(one.From) + ": [" + strings.Join(calledBy(one, shown), ", ") + "]"
 	}
 	if len(parts) == 0 {
 		return "[]"
@@ -113,7 +149,7 @@ func (m mentions) node() *yaml.Node {
 	}
 	n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Style: yaml.FlowStyle}
 	for _, one := range m {
-		n.Content = append(n.Content, scalar(string(one.From)), sequence(one.Users))
+		n.Content = append(n.Content, scalar(string(one.From)), sequence(calledBy(one, alerting.Mobile.Reveal)))
 	}
 	return n
 }

@@ -32,7 +32,7 @@ func short(d time.Duration) string {
 // setting is one value of a policy: a scalar or a list.
 type setting struct {
 	at    place
-	value any // string, int, float64, []string or mentions
+	value any // string, int, float64, []string, mentions or escalations
 }
 
 func (s setting) text() string {
@@ -41,8 +41,18 @@ func (s setting) text() string {
 		return "[" + strings.Join(v, ", ") + "]"
 	case mentions:
 		return v.text()
+	case escalations:
+		return v.text()
 	}
 	return fmt.Sprint(s.value) // a factor from 1 to 10 as 2 or 1.5
+}
+
+// masked is the text for a log.
+func (s setting) masked() string {
+	if v, ok := s.value.(mentions); ok {
+		return v.masked()
+	}
+	return s.text()
 }
 
 // settings lists what a policy file can say, with the value that holds.
@@ -83,6 +93,8 @@ func ruleSettings(at place, rule alerting.Rule) []setting {
 		{at.below("labels"), rule.Labels},
 		{at.below("groups"), rule.Groups},
 		{at.below("mention"), mentions(rule.Mentions)},
+		{at.below("escalate"), escalations(rule.Escalation)},
+		{at.below("repeat"), reminders(rule.Repeat)},
 	}
 	return slices.DeleteFunc(all, func(s setting) bool { text, ok := s.value.(string); return ok && text == "" })
 }
@@ -99,28 +111,29 @@ func steps(rule alerting.Rule) any {
 	return words
 }
 
-// Changes lists the values in which next differs, as "key: before → after".
+// Changes lists the values in which next differs, as "key: before → after", fit for
+// a log.
 func (in PolicyInForce) Changes(next PolicyInForce) []string {
 	names := slices.AppendSeq(slices.Collect(maps.Keys(in.Policy.Rules)), maps.Keys(next.Policy.Rules))
 	slices.Sort(names)
 	names = slices.Compact(names)
-	before := map[place]string{}
+	before := map[place]setting{}
 	for _, s := range settings(&in.Policy, names) {
-		before[s.at] = s.text()
+		before[s.at] = s
 	}
 	var changes []string
 	for _, s := range settings(&next.Policy, names) {
 		was, had := before[s.at]
 		delete(before, s.at)
-		if !had {
-			was = "-"
-		}
-		if was != s.text() {
-			changes = append(changes, fmt.Sprintf("%s: %s → %s", s.at, was, s.text()))
+		switch {
+		case !had:
+			changes = append(changes, fmt.Sprintf("%s: - → %s", s.at, s.masked()))
+		case was.text() != s.text():
+			changes = append(changes, fmt.Sprintf("%s: %s → %s", s.at, was.masked(), s.masked()))
 		}
 	}
 	for at, was := range before {
-		changes = append(changes, fmt.Sprintf("%s: %s → -", at, was))
+		changes = append(changes, fmt.Sprintf("%s: %s → -", at, was.masked()))
 	}
 	return changes
 }
@@ -190,6 +203,8 @@ func (s setting) node(comment string) *yaml.Node {
 	case []string:
 		n = sequence(v)
 	case mentions:
+		n = v.node()
+	case escalations:
 		n = v.node()
 	}
 	n.LineComment = "# " + comment

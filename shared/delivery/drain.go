@@ -91,7 +91,7 @@ func (l *Loop) deliver(ctx context.Context, t target, claim *alerting.Claim, ask
 	ctx = context.WithoutCancel(ctx)
 	// Round drops the monotonic reading, which stands still while a machine is
 	// suspended; the lease does not.
-	verdict := l.post.send(ctx, t.webhook, claim.Message.Content, l.o.Now().Round(0).Sub(asked.Round(0)))
+	verdict := l.post.send(ctx, t.webhook, claim.Message.Post(), l.o.Now().Round(0).Sub(asked.Round(0)))
 	l.record(claim, verdict)
 	if verdict.Status == alerting.Accepted {
 		d.sent++

@@ -238,7 +238,7 @@ func (e *Emergency) speak(ctx context.Context) {
 	e.keep()
 	sending, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	verdict := e.sender.Send(sending, webhook, word.Content)
+	verdict := e.sender.Send(sending, webhook, alerting.Post{Content: word.Content})
 	word.AnsweredAt = e.o.Now()
 	e.change(func(o alerting.DatabaseOutage) alerting.DatabaseOutage { return o.Spoke(word, verdict, before) })
 	e.keep()
@@ -276,7 +276,7 @@ func (e *Emergency) tellBack(ctx context.Context) (again time.Time) {
 		return e.o.Now().Add(time.Second)
 	}
 	post := poster{store: e.store, sender: e.sender, jitter: rand.Float64}
-	verdict := post.send(context.WithoutCancel(ctx), webhook, claim.Message.Content, e.o.Now().Round(0).Sub(asked))
+	verdict := post.send(context.WithoutCancel(ctx), webhook, claim.Message.Post(), e.o.Now().Round(0).Sub(asked))
 	e.o.Log.Info("the database is back: told", "robot", claim.Message.Robot, "message", claim.Message.ID, "status", verdict.Status, "errcode", verdict.ErrCode, "error", verdict.Error)
 	if verdict.Class != alerting.ClassBusy && verdict.Class != alerting.ClassRateLimit || verdict.Status == alerting.Unknown {
 		e.backTold()

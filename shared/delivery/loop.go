@@ -58,7 +58,7 @@ type Store interface {
 
 // Sender posts one message. It returns when ctx ends.
 type Sender interface {
-	Send(ctx context.Context, webhook alerting.Secret, content string) alerting.Verdict
+	Send(ctx context.Context, webhook alerting.Secret, p alerting.Post) alerting.Verdict
 }
 
 // Options are what a Loop needs besides its store and sender.

@@ -36,6 +36,7 @@ type pen struct{}
 func (pen) Word(b alerting.Brief) string      { return fmt.Sprintf("word %d.", b.Notification.ID) }
 func (pen) Digest(d alerting.Digest) string   { return fmt.Sprintf("digest of %d.", d.Words) }
 func (pen) StormOver(_ alerting.Storm) string { return "over." }
+func (pen) Summons(s alerting.Summons) string { return fmt.Sprintf("call for %d.", len(s.Alerts)) }
 
 func inWorld(t *testing.T, poll time.Duration, play func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {

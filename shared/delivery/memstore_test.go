@@ -17,11 +17,12 @@ type memStore struct {
 	words    []alerting.Notification
 	messages []alerting.Message
 	robots   map[string]*memRobot
-	storms   map[string]bool // of robots
-	asked    int             // claims, whatever came of them
-	looks    []time.Time     // calls of Queues
-	seen     []time.Time     // calls of Look
-	others   bool            // another process speaks first
+	storms   map[string]bool   // of robots
+	mobiles  []alerting.Mobile // that every word calls
+	asked    int               // claims, whatever came of them
+	looks    []time.Time       // calls of Queues
+	seen     []time.Time       // calls of Look
+	others   bool              // another process speaks first
 
 	down      error            // what every call answers
 	settleErr error            // what SettleMessage answers
@@ -184,16 +185,23 @@ func (s *memStore) claim(robot string, groups []int64, owner string, lease time.
 	}
 	m := alerting.Message{ID: int64(len(s.messages) + 1), Kind: turn.Kind, Robot: robot, Status: alerting.Sending, SentAt: now, SlotUntil: now.Add(lease + alerting.SlotLife)}
 	carried := s.carried(turn.Kind, groups, now)
-	m.Words = len(carried)
+	m.Words, m.Format = len(carried), alerting.RobotFormat(s.groups, robot)
+	if m.Format == alerting.Text || turn.Kind == alerting.CallMessage {
+		m.People = alerting.People{Mobiles: s.mobiles}
+	}
 	claim := &alerting.Claim{Robot: r.Robot, Owner: owner}
 	for _, w := range carried {
 		w.MessageID, m.GroupID = m.ID, w.GroupID
 	}
-	switch m.Words {
-	case 0:
-		m.Content = render.StormOver(alerting.Storm{})
-	case 1:
+	if m.Words == 1 {
 		claim.Notification = *carried[0]
+	}
+	switch {
+	case turn.Kind == alerting.CallMessage:
+		m.Format, m.Content = alerting.Text, render.Summons(alerting.Summons{Alerts: make([]alerting.DigestWord, m.Words)})
+	case m.Words == 0:
+		m.Content = render.StormOver(alerting.Storm{})
+	case m.Words == 1:
 		m.Content = render.Word(alerting.Brief{Notification: *carried[0]})
 	default:
 		m.Content = render.Digest(alerting.Digest{Words: m.Words})
@@ -230,6 +238,8 @@ func (s *memStore) load(robot string, groups []int64, now time.Time) (load alert
 		case w.Status != alerting.Pending || !slices.Contains(groups, w.GroupID):
 		case w.NextAt.After(now):
 			next, load.Later = earliest(next, w.NextAt), true
+		case w.Kind == alerting.Call:
+			load.Calls = alerting.Backlog{Words: load.Calls.Words + 1, Since: earliest(load.Calls.Since, w.NextAt)}
 		case w.Severity == alerting.Critical:
 			load.Critical = alerting.Backlog{Words: load.Critical.Words + 1, Since: earliest(load.Critical.Since, w.NextAt)}
 		default:
@@ -250,11 +260,14 @@ func (s *memStore) carried(kind alerting.MessageKind, groups []int64, now time.T
 	critical := kind == alerting.SingleCritical || kind == alerting.DigestCritical
 	for i := range s.words {
 		w := &s.words[i]
-		due := w.Status == alerting.Pending && slices.Contains(groups, w.GroupID) && !w.NextAt.After(now)
-		if kind == alerting.StormOver || !due || critical != (w.Severity == alerting.Critical) {
+		if (w.Kind == alerting.Call) != (kind == alerting.CallMessage) {
 			continue
 		}
-		if words = append(words, w); !kind.Digest() {
+		due := w.Status == alerting.Pending && slices.Contains(groups, w.GroupID) && !w.NextAt.After(now)
+		if kind == alerting.StormOver || !due || kind != alerting.CallMessage && critical != (w.Severity == alerting.Critical) {
+			continue
+		}
+		if words = append(words, w); !kind.Digest() && kind != alerting.CallMessage {
 			break
 		}
 	}
@@ -288,5 +301,20 @@ func (s *memStore) SettleMessage(ctx context.Context, claim *alerting.Claim, v a
 			*w = w.AfterDigest(v, now)
 		}
 	}
+	if v.Status == alerting.Accepted && len(s.mobiles) > 0 && m.Format != alerting.Text {
+		s.owed(*m, now)
+	}
 	return nil
+}
+
+// owed adds the call behind the first word of a message.
+func (s *memStore) owed(m alerting.Message, now time.Time) {
+	for _, w := range s.words {
+		if w.MessageID == m.ID && w.Kind != alerting.Call {
+			call := w.Call(now)
+			call.ID = int64(len(s.words) + 1)
+			s.words = append(s.words, call)
+			return
+		}
+	}
 }

@@ -31,13 +31,13 @@ var tooLate = alerting.Verdict{
 }
 
 // send posts a message whose claim was asked for a while ago.
-func (p poster) send(ctx context.Context, webhook alerting.Secret, content string, ago time.Duration) alerting.Verdict {
+func (p poster) send(ctx context.Context, webhook alerting.Secret, post alerting.Post, ago time.Duration) alerting.Verdict {
 	if ago > lease-sendTimeout {
 		return tooLate
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	return p.sender.Send(ctx, webhook, content)
+	return p.sender.Send(ctx, webhook, post)
 }
 
 // settleWaits are the pauses between the tries to settle. They end before the

@@ -17,7 +17,7 @@ type Trials interface {
 	Groups(ctx context.Context) ([]alerting.Group, error)
 	// ClaimTrial is ClaimMessage for a message that carries no notification.
 	// A robot that cannot be tried now is a *alerting.RefusedError.
-	ClaimTrial(ctx context.Context, robot string, group int64, owner string, lease time.Duration, content string) (*alerting.Claim, error)
+	ClaimTrial(ctx context.Context, robot string, group int64, owner string, lease time.Duration, p alerting.Post) (*alerting.Claim, error)
 	Settling
 }
 
@@ -74,7 +74,7 @@ func (t *Trier) Try(ctx context.Context, id int64, by string) (alerting.Trial, e
 	// From here on a caller who leaves changes nothing: what was claimed is settled.
 	ctx = context.WithoutCancel(ctx)
 	posted := time.Now()
-	verdict := t.post.send(ctx, g.Webhook, claim.Message.Content, time.Since(asked))
+	verdict := t.post.send(ctx, g.Webhook, claim.Message.Post(), time.Since(asked))
 	trial := alerting.Trial{Group: g, By: by, Verdict: verdict, At: posted, Took: time.Since(posted)}
 	t.o.Log.Info("test message", "robot", claim.Message.Robot, "group", g.Name, "by", by, "message", claim.Message.ID,
 		"status", verdict.Status, "errcode", verdict.ErrCode, "error", verdict.Error)
@@ -106,24 +106,25 @@ func (t *Trier) claim(ctx context.Context, id int64, by string) (alerting.Group,
 	// Each try is an owner of its own: one whose settling took longer than its
 	// lease must not give back the lease of the next.
 	owner := t.o.Owner + ":" + rand.Text()
-	claim, err := t.store.ClaimTrial(ctx, alerting.RobotID(g.Webhook), g.ID, owner, lease, t.o.Render(g, by))
+	claim, err := t.store.ClaimTrial(ctx, alerting.RobotID(g.Webhook), g.ID, owner, lease, alerting.Post{Format: g.Format(), Content: t.o.Render(g, by)})
 	if err != nil {
 		return g, nil, fmt.Errorf("claim a test message: %w", err)
 	}
 	return g, claim, nil
 }
 
+// group is the group to try, with the format in which its robot is sent everything.
 func (t *Trier) group(ctx context.Context, id int64) (alerting.Group, error) {
-	if id == 0 {
-		return alerting.FallbackGroup(t.o.Fallback()), nil
-	}
 	groups, err := t.store.Groups(ctx)
 	if err != nil {
 		return alerting.Group{}, fmt.Errorf("read the groups: %w", err)
 	}
-	i := slices.IndexFunc(groups, func(g alerting.Group) bool { return g.ID == id })
+	all := append(slices.Clone(groups), alerting.FallbackGroup(t.o.Fallback()))
+	i := slices.IndexFunc(all, func(g alerting.Group) bool { return g.ID == id })
 	if i < 0 {
 		return alerting.Group{}, alerting.ErrNotFound
 	}
-	return groups[i], nil
+	g := all[i]
+	g.MessageFormat = string(alerting.RobotFormat(groups, alerting.RobotID(g.Webhook)))
+	return g, nil
 }

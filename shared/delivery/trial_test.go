@@ -29,14 +29,14 @@ type trialStore struct {
 
 func (s *trialStore) Groups(context.Context) ([]alerting.Group, error) { return s.groups, nil }
 
-func (s *trialStore) ClaimTrial(ctx context.Context, robot string, group int64, owner string, lease time.Duration, content string) (*alerting.Claim, error) {
+func (s *trialStore) ClaimTrial(ctx context.Context, robot string, group int64, owner string, lease time.Duration, p alerting.Post) (*alerting.Claim, error) {
 	select {
 	case <-time.After(s.slow):
 	case <-ctx.Done():
 		return nil, alerting.ErrUnavailable
 	}
 	s.owners = append(s.owners, owner)
-	return &alerting.Claim{Message: alerting.Message{ID: 1, Robot: robot, GroupID: group, Content: content}, Owner: owner}, nil
+	return &alerting.Claim{Message: alerting.Message{ID: 1, Robot: robot, GroupID: group, Format: p.Format, Content: p.Content}, Owner: owner}, nil
 }
 
 func (s *trialStore) SettleMessage(_ context.Context, _ *alerting.Claim, v alerting.Verdict, _ float64) error {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -133,6 +134,7 @@ type Message struct {
 	RobotID    string  `json:"robotId"`
 	GroupID    int64   `json:"groupId"`
 	Status     string  `json:"status"`
+	Format     string  `json:"format"`
 	Content    string  `json:"content"`
 	ErrCode    int     `json:"errCode"`
 	Error      *string `json:"error"`
@@ -143,7 +145,7 @@ type Message struct {
 // Message shows a message.
 func (v Views) Message(m alerting.Message) Message {
 	return Message{
-		ID: m.ID, Kind: orNull(string(m.Kind)), Words: m.Words, RobotID: m.Robot, GroupID: m.GroupID, Status: string(m.Status), Content: m.Content,
+		ID: m.ID, Kind: orNull(string(m.Kind)), Words: m.Words, RobotID: m.Robot, GroupID: m.GroupID, Status: string(m.Status), Format: string(cmp.Or(m.Format, alerting.Markdown)), Content: m.Content,
 		ErrCode: m.ErrCode, Error: orNull(m.Error), SentAt: v.At(m.SentAt), AnsweredAt: v.At(m.AnsweredAt),
 	}
 }

@@ -58,6 +58,8 @@ type Alert struct {
 	Occurrences    int64           `json:"occurrences"`
 	LastSeenAt     Stamp           `json:"lastSeenAt"`
 	AcknowledgedAt Stamp           `json:"acknowledgedAt"`
+	EscalatesAt    Stamp           `json:"escalatesAt"`
+	Escalated      int             `json:"escalated"`
 	Metadata       json.RawMessage `json:"metadata"`
 	Fingerprint    *string         `json:"fingerprint"`
 }
@@ -70,6 +72,7 @@ func (v Views) Alert(a alerting.Alert) Alert {
 		WechatSent: a.WechatSent, WechatSentAt: v.At(a.WechatSentAt), ResolvedAt: v.At(a.ResolvedAt),
 		CreatedAt: v.At(a.CreatedAt), UpdatedAt: v.At(a.UpdatedAt), Occurrences: a.Occurrences,
 		LastSeenAt: v.At(a.LastSeenAt), AcknowledgedAt: v.At(a.AcknowledgedAt),
+		EscalatesAt: v.At(a.EscalateAt), Escalated: a.Escalated.Count(),
 		Metadata: object(a.Metadata), Fingerprint: orNull(a.Fingerprint),
 	}
 }
@@ -79,18 +82,19 @@ func (v Views) Alerts(alerts []alerting.Alert) []Alert { return each(alerts, v.A
 
 // Group is a WeCom group; its robot's key is not in it.
 type Group struct {
-	ID          int64   `json:"id"`
-	GroupName   string  `json:"groupName"`
-	WebhookURL  string  `json:"webhookUrl"`
-	AlertTypes  *string `json:"alertTypes"`
-	IsEnabled   bool    `json:"isEnabled"`
-	Description *string `json:"description"`
-	CreatedAt   Stamp   `json:"createdAt"`
-	UpdatedAt   Stamp   `json:"updatedAt"`
-	RobotID     string  `json:"robotId"`    // equal for groups with the same robot
-	Configured  bool    `json:"configured"` // false: the URL is the guide's example
-	RobotState  string  `json:"robotState"`
-	RobotReason *Reason `json:"robotReason"` // why it rests or is broken, and until when it is left alone
+	ID            int64   `json:"id"`
+	GroupName     string  `json:"groupName"`
+	WebhookURL    string  `json:"webhookUrl"`
+	AlertTypes    *string `json:"alertTypes"`
+	IsEnabled     bool    `json:"isEnabled"`
+	MessageFormat string  `json:"messageFormat"`
+	Description   *string `json:"description"`
+	CreatedAt     Stamp   `json:"createdAt"`
+	UpdatedAt     Stamp   `json:"updatedAt"`
+	RobotID       string  `json:"robotId"`    // equal for groups with the same robot
+	Configured    bool    `json:"configured"` // false: the URL is the guide's example
+	RobotState    string  `json:"robotState"`
+	RobotReason   *Reason `json:"robotReason"` // why it rests or is broken, and until when it is left alone
 }
 
 // Group shows a group.
@@ -99,7 +103,7 @@ func (v Views) Group(g alerting.Group, robots alerting.Robots) Group {
 	return Group{
 		RobotState: string(state), RobotReason: v.Reason(why, robots.Now),
 		ID: g.ID, GroupName: g.Name, WebhookURL: MaskWebhook(g.Webhook), AlertTypes: orNull(g.AlertTypes),
-		IsEnabled: g.Enabled, Description: orNull(g.Description), CreatedAt: v.At(g.CreatedAt), UpdatedAt: v.At(g.UpdatedAt),
+		IsEnabled: g.Enabled, MessageFormat: string(g.Format()), Description: orNull(g.Description), CreatedAt: v.At(g.CreatedAt), UpdatedAt: v.At(g.UpdatedAt),
 		RobotID: alerting.RobotID(g.Webhook), Configured: !alerting.Placeholder(g.Webhook),
 	}
 }

@@ -78,6 +78,7 @@ type claiming struct {
 	owner  string
 	lease  time.Duration
 	state  robotRow
+	format alerting.Format // how the robot's messages are written
 }
 
 // robotRow is a robot as the database keeps it.
@@ -150,9 +151,12 @@ func load(ctx context.Context, q querier, robot string, groups []int64, now time
 		return load, next, fmt.Errorf("count what waits: %w", err)
 	}
 	for _, r := range rows {
-		if r.priority == priority(alerting.Critical) {
+		switch r.priority {
+		case laneCritical:
 			load.Critical = r.Backlog
-		} else {
+		case laneCalls:
+			load.Calls = r.Backlog
+		default:
 			load.Other = r.Backlog
 		}
 		next = earliest(next, r.next)
@@ -194,10 +198,10 @@ func id(n int64) any {
 	return n
 }
 
-// nextWord is the first of a priority that is due.
-func (c *claiming) nextWord(ctx context.Context, critical bool) (alerting.Notification, error) {
+// nextWord is the first of a lane that is due.
+func (c *claiming) nextWord(ctx context.Context, lane int) (alerting.Notification, error) {
 	due, err := collect(ctx, c.t, scanNotification, "SELECT "+notificationColumns+" FROM alert_notifications WHERE status = 'PENDING' AND group_id IN ("+list(len(c.groups))+
-		") AND priority = ? AND next_us <= ? ORDER BY id LIMIT 1", append(anys(c.groups), lane(critical), c.t.now.UnixMicro())...)
+		") AND priority = ? AND next_us <= ? ORDER BY id LIMIT 1", append(anys(c.groups), lane, c.t.now.UnixMicro())...)
 	if err != nil {
 		return alerting.Notification{}, fmt.Errorf("read the next word: %w", err)
 	}
@@ -289,6 +293,11 @@ func (t *tx) brief(ctx context.Context, n alerting.Notification) (*alerting.Brie
 		return nil, fmt.Errorf("read the newest remediation: %w", err)
 	}
 	b := &alerting.Brief{Notification: n, Alert: *alert, Latest: latest, Remediation: remediation, Short: n.Reason.Form() != alerting.FullDigest}
+	if n.Kind == alerting.Escalation {
+		if b.Before, err = t.toldBefore(ctx, n); err != nil {
+			return nil, err
+		}
+	}
 	return b, t.mention(ctx, b)
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -11,8 +12,8 @@ import (
 // CreateGroup adds a row to wechat_groups and gives it back with its id.
 func (s *Store) CreateGroup(ctx context.Context, g alerting.Group) (created alerting.Group, err error) {
 	err = s.inTx(ctx, func(t *tx) error {
-		written, err := t.exec(ctx, "INSERT INTO wechat_groups (group_name, webhook_url, alert_types, is_enabled, description, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-			g.Name, webhookCell(g), text(g.AlertTypes), g.Enabled, text(g.Description), t.s.datetime(t.now), t.s.datetime(t.now))
+		written, err := t.exec(ctx, "INSERT INTO wechat_groups (group_name, webhook_url, alert_types, is_enabled, message_format, description, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			g.Name, webhookCell(g), text(g.AlertTypes), g.Enabled, formatCell(g), text(g.Description), t.s.datetime(t.now), t.s.datetime(t.now))
 		if err != nil {
 			return fmt.Errorf("create group: %w", err)
 		}
@@ -46,8 +47,8 @@ func (s *Store) UpdateGroup(ctx context.Context, id int64, change func(alerting.
 		if g, err = change(g); err != nil {
 			return err
 		}
-		err = t.update(ctx, "UPDATE wechat_groups SET group_name = ?, webhook_url = ?, alert_types = ?, is_enabled = ?, description = ?, updated_at = ? WHERE id = ?",
-			g.Name, webhookCell(g), text(g.AlertTypes), g.Enabled, text(g.Description), t.s.datetime(t.now), id)
+		err = t.update(ctx, "UPDATE wechat_groups SET group_name = ?, webhook_url = ?, alert_types = ?, is_enabled = ?, message_format = ?, description = ?, updated_at = ? WHERE id = ?",
+			g.Name, webhookCell(g), text(g.AlertTypes), g.Enabled, formatCell(g), text(g.Description), t.s.datetime(t.now), id)
 		if err != nil {
 			return fmt.Errorf("update group: %w", err)
 		}
@@ -83,6 +84,8 @@ func webhookCell(g alerting.Group) string {
 	return g.Webhook.Reveal()
 }
 
+func formatCell(g alerting.Group) string { return cmp.Or(g.MessageFormat, string(alerting.Markdown)) }
+
 func (t *tx) group(ctx context.Context, id int64) (alerting.Group, error) {
 	groups, err := collect(ctx, t, t.s.scanGroup, "SELECT "+groupColumns+" FROM wechat_groups WHERE id = ?"+t.s.dialect.ForUpdate, id)
 	if err != nil {
@@ -98,13 +101,14 @@ func (t *tx) group(ctx context.Context, id int64) (alerting.Group, error) {
 // takes the robot's lease, reserves a slot and stores the content first. A robot
 // that rests is tried all the same, since a person asks whether it is mended;
 // but not one that pauses because it is over its rate. RefusedError: not now.
-func (s *Store) ClaimTrial(ctx context.Context, robot string, group int64, owner string, lease time.Duration, content string) (*alerting.Claim, error) {
-	return s.claimWordless(ctx, alerting.Message{Kind: alerting.TestMessage, GroupID: group, Content: content}, robot, owner, lease)
+func (s *Store) ClaimTrial(ctx context.Context, robot string, group int64, owner string, lease time.Duration, p alerting.Post) (*alerting.Claim, error) {
+	return s.claimWordless(ctx, alerting.Message{Kind: alerting.TestMessage, GroupID: group, Format: p.Format, Content: p.Content}, robot, owner, lease)
 }
 
 // claimWordless claims a message that carries no notification, and does not wait
 // for its turn.
 func (s *Store) claimWordless(ctx context.Context, m alerting.Message, robot, owner string, lease time.Duration) (claim *alerting.Claim, err error) {
+	m.Format = cmp.Or(m.Format, alerting.Markdown)
 	err = s.inTx(ctx, func(t *tx) error {
 		c := claiming{t: t, robot: robot, owner: owner, lease: lease}
 		if c.state, err = t.lockRobot(ctx, robot); err != nil {

@@ -18,11 +18,25 @@ func (t *tx) mention(ctx context.Context, b *alerting.Brief) error {
 		var severity sql.NullString
 		err := row.Scan(&severity)
 		return alerting.Severity(severity.String), err
-	}, "SELECT DISTINCT severity FROM alert_notifications WHERE alert_id = ? AND group_id = ? AND kind = ? AND status = ?",
-		b.Alert.ID, b.Notification.GroupID, string(alerting.Firing), string(alerting.Sent))
+	}, "SELECT DISTINCT severity FROM alert_notifications WHERE alert_id = ? AND group_id = ? AND kind IN (?, ?) AND status = ?",
+		b.Alert.ID, b.Notification.GroupID, string(alerting.Firing), string(alerting.Escalation), string(alerting.Sent))
 	if err != nil {
 		return fmt.Errorf("read what the group was told: %w", err)
 	}
 	b.Mention = t.policy.Mention(b, told)
 	return nil
+}
+
+// toldRank is, in SQL, how bad the worst was that the group of a notification n
+// was told of its alert a before; NULL: nothing, or nobody is called by anything.
+// A single event was not told of twice, and of those is a storm.
+func (t *tx) toldRank() string {
+	if !t.policy.Calls() {
+		return "NULL"
+	}
+	rank := "CASE o.severity"
+	for _, severity := range alerting.Severities {
+		rank += fmt.Sprintf(" WHEN '%s' THEN %d", severity, severity.Rank())
+	}
+	return "CASE WHEN a.occurrences > 1 THEN (SELECT MAX(" + rank + " ELSE 0 END) FROM alert_notifications o WHERE o.alert_id = n.alert_id AND o.group_id = n.group_id AND o.kind IN ('FIRING', 'ESCALATION') AND o.status = 'SENT') END"
 }

@@ -10,17 +10,24 @@ import (
 
 // take makes a message of a kind ours to send.
 func (c *claiming) take(ctx context.Context, kind alerting.MessageKind, r alerting.Renderer) (*alerting.Claim, error) {
+	groups, err := c.t.s.groups(ctx, c.t)
+	if err != nil {
+		return nil, err
+	}
+	c.format = alerting.RobotFormat(groups, c.robot)
 	switch kind {
 	case alerting.SingleCritical, alerting.Single:
 		return c.takeWord(ctx, kind, r)
 	case alerting.DigestCritical, alerting.DigestOther:
 		return c.takeDigest(ctx, kind, r)
+	case alerting.CallMessage:
+		return c.takeCalls(ctx, r)
 	}
 	return c.takeStormOver(ctx, r)
 }
 
 func (c *claiming) takeWord(ctx context.Context, kind alerting.MessageKind, r alerting.Renderer) (*alerting.Claim, error) {
-	word, err := c.nextWord(ctx, kind == alerting.SingleCritical)
+	word, err := c.nextWord(ctx, lane(kind == alerting.SingleCritical))
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +35,7 @@ func (c *claiming) takeWord(ctx context.Context, kind alerting.MessageKind, r al
 	if err != nil {
 		return nil, buried(err, c.t.bury(ctx, word))
 	}
-	m, err := c.reserve(ctx, alerting.Message{Kind: kind, GroupID: word.GroupID, Words: 1, Content: r.Word(*brief)}, word.AlertID)
+	m, err := c.reserve(ctx, c.written(alerting.Message{Kind: kind, GroupID: word.GroupID, Words: 1}, brief, r), word.AlertID)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +43,26 @@ func (c *claiming) takeWord(ctx context.Context, kind alerting.MessageKind, r al
 		return nil, fmt.Errorf("link message: %w", err)
 	}
 	word.MessageID = m.ID
-	return c.claim(m, word), nil
+	return c.claimFor(m, word, brief), nil
+}
+
+// written is a message about one word, in the robot's format.
+func (c *claiming) written(m alerting.Message, b *alerting.Brief, r alerting.Renderer) alerting.Message {
+	b.Format = c.format
+	m.Format, m.Content = c.format, r.Word(*b)
+	if m.Format == alerting.Text {
+		m.People = b.Mention
+	}
+	return m
+}
+
+// claimFor is the claim of a message about one word, and of the CALL behind it.
+func (c *claiming) claimFor(m alerting.Message, word alerting.Notification, b *alerting.Brief) *alerting.Claim {
+	claim := c.claim(m, word)
+	if b.Mention.ByPhone() {
+		claim.Calls = c.behind(m, word)
+	}
+	return claim
 }
 
 func (c *claiming) claim(m alerting.Message, word alerting.Notification) *alerting.Claim {
@@ -47,11 +73,11 @@ func (c *claiming) claim(m alerting.Message, word alerting.Notification) *alerti
 // that tells of it.
 func (c *claiming) takeDigest(ctx context.Context, kind alerting.MessageKind, r alerting.Renderer) (*alerting.Claim, error) {
 	critical := kind == alerting.DigestCritical
-	first, err := c.nextWord(ctx, critical)
+	first, err := c.nextWord(ctx, lane(critical))
 	if err != nil {
 		return nil, err
 	}
-	m, err := c.reserve(ctx, alerting.Message{Kind: kind, GroupID: first.GroupID}, 0)
+	m, err := c.reserve(ctx, alerting.Message{Kind: kind, GroupID: first.GroupID, Format: c.format}, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -68,13 +94,21 @@ func (c *claiming) takeDigest(ctx context.Context, kind alerting.MessageKind, r 
 	case 1: // which needs no table of contents
 		return c.takeAlone(ctx, m, r)
 	}
-	d := alerting.Fold(words, critical, first.Reason.Form())
-	d.Mention = c.t.policy.MentionAll(words)
+	d, byPhone := alerting.Fold(words, critical, first.Reason.Form()), []alerting.DigestWord(nil)
+	d.Format = c.format
+	if d.Mention, byPhone = c.t.policy.MentionAll(words); d.Format == alerting.Text {
+		m.People = d.Mention
+	}
 	m.Content = r.Digest(d)
 	if err := c.fill(ctx, m, 0); err != nil {
 		return nil, err
 	}
-	return c.claim(m, alerting.Notification{}), c.brew(ctx, m)
+	claim := c.claim(m, alerting.Notification{})
+	for _, w := range byPhone {
+		first.AlertID, first.Severity = w.AlertID, w.Severity
+		claim.Calls = append(claim.Calls, c.behind(m, first)...)
+	}
+	return claim, c.brew(ctx, m)
 }
 
 // link makes what waits the message's.
@@ -96,9 +130,9 @@ func (c *claiming) link(ctx context.Context, message int64, critical bool) error
 // lane is the priority of CRITICAL words, or that of the others.
 func lane(critical bool) int {
 	if critical {
-		return priority(alerting.Critical)
+		return laneCritical
 	}
-	return priority(alerting.Error)
+	return laneOther
 }
 
 // digestWords reads what a digest tells. Words whose alert somebody deleted by
@@ -108,10 +142,18 @@ func (t *tx) digestWords(ctx context.Context, message int64) ([]alerting.DigestW
 	words, err := collect(ctx, t, func(row scanner) (alerting.DigestWord, error) {
 		var w alerting.DigestWord
 		var created sql.NullInt64
-		var alertType, service, title, status, action sql.NullString
-		err := row.Scan(&w.AlertID, (*string)(&w.Kind), (*string)(&w.Severity), &created, &alertType, &service, &title, &status, &action)
+		var alertType, service, title, status, action, remedy, why sql.NullString
+		var told sql.NullInt64
+		err := row.Scan(&w.AlertID, (*string)(&w.Kind), (*string)(&w.Severity), &created, &alertType, &service, &title, &status, &action, &remedy, &why, &told)
+		if remedy.Valid {
+			w.Remediation = &alerting.Remediation{Status: alerting.RemediationStatus(remedy.String), Reason: alerting.Reason{Code: why.String}}
+		}
+		if told.Valid {
+			w.Told = alerting.Severities[told.Int64]
+		}
 		w.Type, w.Service, w.Title, w.At = alertType.String, service.String, title.String, instant(created)
 		w.Over = alerting.AlertStatus(status.String) == alerting.Resolved
+		w.InHand = alerting.AlertStatus(status.String) == alerting.Acknowledged
 		if w.Kind == alerting.Outcome && action.String != "" {
 			w.Title = action.String
 		}
@@ -119,8 +161,8 @@ func (t *tx) digestWords(ctx context.Context, message int64) ([]alerting.DigestW
 			lost++
 		}
 		return w, err
-	}, "SELECT n.alert_id, n.kind, n.severity, n.created_us, a.alert_type, a.service_name, a.title, a.status, a.action_taken "+
-		"FROM alert_notifications n LEFT JOIN alert_records a ON a.id = n.alert_id WHERE n.message_id = ? ORDER BY n.id", message)
+	}, "SELECT n.alert_id, n.kind, n.severity, n.created_us, a.alert_type, a.service_name, a.title, a.status, a.action_taken, r.status, r.reason_code, "+t.toldRank()+
+		" FROM alert_notifications n LEFT JOIN alert_records a ON a.id = n.alert_id LEFT JOIN alert_remediations r ON r.id = n.remediation_id WHERE n.message_id = ? ORDER BY n.id", message)
 	if err != nil {
 		return nil, fmt.Errorf("read the words of a digest: %w", err)
 	}
@@ -145,8 +187,8 @@ func (c *claiming) takeAlone(ctx context.Context, m alerting.Message, r alerting
 	if err != nil {
 		return nil, fmt.Errorf("read the alert of a digest: %w", err)
 	}
-	m.Content = r.Word(*brief)
-	return c.claim(m, words[0]), c.fill(ctx, m, words[0].AlertID)
+	m = c.written(m, brief, r)
+	return c.claimFor(m, words[0], brief), c.fill(ctx, m, words[0].AlertID)
 }
 
 // fill stores what a digest says, once that is known.
@@ -179,8 +221,8 @@ func buried(gone, failed error) error {
 func (c *claiming) reserve(ctx context.Context, m alerting.Message, alert int64) (alerting.Message, error) {
 	until := c.t.now.Add(c.lease)
 	m.Robot, m.Status, m.SentAt, m.SlotUntil = c.robot, alerting.Sending, c.t.now, until.Add(alerting.SlotLife)
-	written, err := c.t.exec(ctx, "INSERT INTO alert_messages (robot, group_id, alert_id, status, content, errcode, sent_us, slot_until, kind, words) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
-		m.Robot, m.GroupID, id(alert), string(m.Status), m.Content, micros(m.SentAt), micros(m.SlotUntil), string(m.Kind), m.Words)
+	written, err := c.t.exec(ctx, "INSERT INTO alert_messages (robot, group_id, alert_id, status, content, errcode, sent_us, slot_until, kind, words, format) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)",
+		m.Robot, m.GroupID, id(alert), string(m.Status), m.Content, micros(m.SentAt), micros(m.SlotUntil), string(m.Kind), m.Words, string(m.Format))
 	if err != nil {
 		return m, fmt.Errorf("store message: %w", err)
 	}
@@ -212,7 +254,8 @@ func (c *claiming) takeStormOver(ctx context.Context, r alerting.Renderer) (*ale
 	if err != nil {
 		return nil, err
 	}
-	m, err := c.reserve(ctx, alerting.Message{Kind: alerting.StormOver, GroupID: c.state.stormGroup, Content: r.StormOver(s)}, 0)
+	s.Format = c.format
+	m, err := c.reserve(ctx, alerting.Message{Kind: alerting.StormOver, GroupID: c.state.stormGroup, Format: c.format, Content: r.StormOver(s)}, 0)
 	return c.claim(m, alerting.Notification{}), err
 }
 

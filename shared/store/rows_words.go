@@ -10,18 +10,28 @@ import (
 
 const notificationColumns = "id, alert_id, remediation_id, group_id, group_name, kind, severity, status, reason_code, reason_detail, reason_until, attempts, next_us, created_us, settled_us, message_id"
 
-// priority orders what waits: CRITICAL before the rest.
-func priority(s alerting.Severity) int {
-	if s == alerting.Critical {
-		return 0
+// The lanes in which words wait, alert_notifications.priority.
+const (
+	laneCritical = 0
+	laneOther    = 1
+	laneCalls    = 2
+)
+
+// laneOf is where a word waits: what calls people goes by itself.
+func laneOf(n *alerting.Notification) int {
+	switch {
+	case n.Kind == alerting.Call:
+		return laneCalls
+	case n.Severity == alerting.Critical:
+		return laneCritical
 	}
-	return 1
+	return laneOther
 }
 
 func notificationRow(n *alerting.Notification) []any {
 	code, detail, until := reasonCells(n.Reason)
 	return []any{
-		n.AlertID, n.RemediationID, n.GroupID, n.GroupName, string(n.Kind), string(n.Severity), priority(n.Severity),
+		n.AlertID, n.RemediationID, n.GroupID, n.GroupName, string(n.Kind), string(n.Severity), laneOf(n),
 		string(n.Status), code, detail, until, n.Attempts, micros(n.NextAt), micros(n.CreatedAt),
 	}
 }
@@ -38,15 +48,18 @@ func scanNotification(row scanner) (alerting.Notification, error) {
 	return n, err
 }
 
-const messageColumns = "id, robot, group_id, status, content, errcode, error, sent_us, answered_us, slot_until, kind, words"
+const messageColumns = "id, robot, group_id, status, content, errcode, error, sent_us, answered_us, slot_until, kind, words, format"
 
 func scanMessage(row scanner) (alerting.Message, error) {
 	var m alerting.Message
 	var status string
-	var errText, kind sql.NullString
+	var errText, kind, format sql.NullString
 	var sent, answered, slot sql.NullInt64
-	err := row.Scan(&m.ID, &m.Robot, &m.GroupID, &status, &m.Content, &m.ErrCode, &errText, &sent, &answered, &slot, &kind, &m.Words)
-	m.Kind = alerting.MessageKind(kind.String)
+	err := row.Scan(&m.ID, &m.Robot, &m.GroupID, &status, &m.Content, &m.ErrCode, &errText, &sent, &answered, &slot, &kind, &m.Words, &format)
+	m.Kind, m.Format = alerting.MessageKind(kind.String), alerting.Markdown // of an older version: it knew no other
+	if format.Valid {
+		m.Format = alerting.Format(format.String)
+	}
 	m.Status, m.Error = alerting.MessageStatus(status), errText.String
 	m.SentAt, m.AnsweredAt, m.SlotUntil = instant(sent), instant(answered), instant(slot)
 	return m, err
@@ -101,7 +114,7 @@ func (r reasonScan) value() alerting.Reason {
 	return alerting.Reason{Code: r.code.String, Detail: r.detail.String, Until: instant(r.until)}
 }
 
-const groupColumns = "id, group_name, webhook_url, alert_types, is_enabled, description, created_at, updated_at"
+const groupColumns = "id, group_name, webhook_url, alert_types, is_enabled, message_format, description, created_at, updated_at"
 
 const selectGroups = "SELECT " + groupColumns + " FROM wechat_groups ORDER BY id"
 
@@ -109,7 +122,7 @@ func (s *Store) scanGroup(row scanner) (alerting.Group, error) {
 	var g alerting.Group
 	var webhook string
 	var types, description, created, updated sql.NullString
-	err := row.Scan(&g.ID, &g.Name, &webhook, &types, (*truth)(&g.Enabled), &description, &created, &updated)
+	err := row.Scan(&g.ID, &g.Name, &webhook, &types, (*truth)(&g.Enabled), &g.MessageFormat, &description, &created, &updated)
 	g.Webhook, g.AlertTypes, g.Description = alerting.Secret(webhook), types.String, description.String
 	if g.FromEnv = g.Webhook == alerting.EnvironmentWebhook; g.FromEnv {
 		g.Webhook = s.policy().Fallback

@@ -29,7 +29,7 @@ func (s *Store) SettleMessage(ctx context.Context, claim *alerting.Claim, v aler
 		case claim.Message.Words == 1:
 			err = t.settleWord(ctx, claim, v)
 		case claim.Message.Words > 1:
-			err = t.settleDigest(ctx, claim.Message.ID, v)
+			err = t.settleDigest(ctx, claim, v)
 		}
 		if err != nil {
 			return err
@@ -74,6 +74,9 @@ func (t *tx) settleWord(ctx context.Context, claim *alerting.Claim, v alerting.V
 		if err != nil {
 			return fmt.Errorf("mark alert as sent: %w", err)
 		}
+		if err := t.owe(ctx, claim.Calls, func(int64) bool { return true }); err != nil {
+			return err
+		}
 	}
 	if word.Status == alerting.Pending && word.Reason.Code == words[0].Reason.Code {
 		return nil // the trail says so already; the word counts its attempts
@@ -88,7 +91,8 @@ func (t *tx) sentCells() []any {
 }
 
 // settleDigest settles the words of a digest, however many, by few statements.
-func (t *tx) settleDigest(ctx context.Context, message int64, v alerting.Verdict) error {
+func (t *tx) settleDigest(ctx context.Context, claim *alerting.Claim, v alerting.Verdict) error {
+	message := claim.Message.ID
 	words, err := collect(ctx, t, func(row scanner) (n alerting.Notification, err error) {
 		var code sql.NullString
 		err = row.Scan(&n.ID, &n.AlertID, &n.GroupName, (*string)(&n.Kind), (*string)(&n.Status), &n.Attempts, &code)
@@ -99,14 +103,15 @@ func (t *tx) settleDigest(ctx context.Context, message int64, v alerting.Verdict
 		return fmt.Errorf("read the words of a digest: %w", err)
 	}
 	if v.Status == alerting.Accepted {
-		return t.digestArrived(ctx, message, words, v)
+		return t.digestArrived(ctx, claim, words, v)
 	}
 	words = slices.DeleteFunc(words, func(n alerting.Notification) bool { return n.Status != alerting.Pending })
 	return t.digestFailed(ctx, message, words, v)
 }
 
 // digestArrived: also words that were suppressed while it was under way were said.
-func (t *tx) digestArrived(ctx context.Context, message int64, words []alerting.Notification, v alerting.Verdict) error {
+func (t *tx) digestArrived(ctx context.Context, claim *alerting.Claim, words []alerting.Notification, v alerting.Verdict) error {
+	message := claim.Message.ID
 	words = slices.DeleteFunc(words, func(n alerting.Notification) bool { return n.Status == alerting.Sent })
 	err := t.update(ctx, "UPDATE alert_notifications SET status = 'SENT', reason_code = NULL, reason_detail = NULL, reason_until = NULL, attempts = attempts + 1, settled_us = ? "+
 		"WHERE message_id = ? AND status <> 'SENT'", micros(t.now), message)
@@ -116,7 +121,12 @@ func (t *tx) digestArrived(ctx context.Context, message int64, words []alerting.
 	for i := range words {
 		words[i] = words[i].AfterDigest(v, t.now)
 	}
-	return t.trailDigest(ctx, words, true)
+	if err := t.trailDigest(ctx, words, true); err != nil {
+		return err
+	}
+	return t.owe(ctx, claim.Calls, func(alert int64) bool {
+		return slices.ContainsFunc(words, func(n alerting.Notification) bool { return n.AlertID == alert })
+	})
 }
 
 // digestFailed keeps the words owed. Those that are alike are settled together.

@@ -74,15 +74,15 @@ func newTransport(proxy alerting.Secret) *http.Transport {
 	}
 }
 
-// Send posts one markdown message and reports what became of it. The whole
+// Send posts one message and reports what became of it. The whole
 // request takes at most 10 s. It is never repeated here: an unknown outcome
 // may already be on people's screens, and only the caller counts that.
-func (c *Client) Send(ctx context.Context, webhook alerting.Secret, content string) alerting.Verdict {
+func (c *Client) Send(ctx context.Context, webhook alerting.Secret, p alerting.Post) alerting.Verdict {
 	target, err := c.target(webhook)
 	if err != nil {
 		return alerting.Verdict{Status: alerting.Refused, Class: alerting.ClassRobotGone, Error: err.Error()}
 	}
-	v := c.post(ctx, target, content)
+	v := c.post(ctx, target, p)
 	v.Error = newMask(target).clean(v.Error)
 	return v
 }
@@ -112,10 +112,10 @@ func (c *Client) Reach(ctx context.Context, webhook alerting.Secret) error {
 	return resp.Body.Close()
 }
 
-func (c *Client) post(ctx context.Context, target *url.URL, content string) alerting.Verdict {
+func (c *Client) post(ctx context.Context, target *url.URL, p alerting.Post) alerting.Verdict {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	body, err := encode(content)
+	body, err := encode(p)
 	if err != nil {
 		return alerting.Verdict{Status: alerting.Refused, Class: alerting.ClassBadWords, Error: "内容无法编码 (cannot be encoded)"}
 	}
@@ -141,12 +141,36 @@ func (c *Client) post(ctx context.Context, target *url.URL, content string) aler
 }
 
 // encode leaves <, > and & as they are: escaped, they would take six bytes each.
-func encode(content string) ([]byte, error) {
+func encode(p alerting.Post) ([]byte, error) {
+	body := map[string]any{"msgtype": "markdown", "markdown": said{Content: p.Content}}
+	if p.Format == alerting.Text {
+		body = map[string]any{"msgtype": "text", "text": said{p.Content, p.People.Users, mobiles(p.People)}}
+	}
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
-	err := enc.Encode(map[string]any{"msgtype": "markdown", "markdown": map[string]string{"content": content}})
+	err := enc.Encode(body)
 	return buf.Bytes(), err
+}
+
+// said is what a message says; a text message alone can have lists of people.
+type said struct {
+	Content string   `json:"content"`
+	Users   []string `json:"mentioned_list,omitempty"`
+	Mobiles []string `json:"mentioned_mobile_list,omitempty"`
+}
+
+// mobiles is the list of a request, the one place beside the policy's file where
+// the numbers are written out.
+func mobiles(p alerting.People) []string {
+	var list []string
+	for _, m := range p.Mobiles {
+		list = append(list, m.Reveal())
+	}
+	if p.All {
+		list = append(list, alerting.Everybody)
+	}
+	return list
 }
 
 // neverSent tells whether a request failed before anything of it left.

@@ -25,7 +25,7 @@ const canary = "canary-key-1f2e3d"
 func send(t *testing.T, srv *wecomtest.Server, webhook, content string) alerting.Verdict {
 	t.Helper()
 	c := wecom.New(wecom.Options{AllowedHosts: []string{srv.Host}})
-	return c.Send(t.Context(), alerting.Secret(webhook), content)
+	return c.Send(t.Context(), alerting.Secret(webhook), alerting.Post{Content: content})
 }
 
 func TestAnAcceptedMessageIsShownAsItWasWritten(t *testing.T) {
@@ -94,9 +94,9 @@ func TestAReusedConnectionThatIsCutIsNotPostedTwice(t *testing.T) {
 	webhook, key := alerting.Secret(srv.Webhook("ops")), srv.Key("ops")
 	c := wecom.New(wecom.Options{AllowedHosts: []string{srv.Host}})
 	for range 5 {
-		require.Equal(t, alerting.ClassOK, c.Send(t.Context(), webhook, "a").Class)
+		require.Equal(t, alerting.ClassOK, c.Send(t.Context(), webhook, alerting.Post{Content: "a"}).Class)
 		srv.Fail(key, wecomtest.AcceptThenCut())
-		require.Equal(t, alerting.Unknown, c.Send(t.Context(), webhook, "b").Status)
+		require.Equal(t, alerting.Unknown, c.Send(t.Context(), webhook, alerting.Post{Content: "b"}).Status)
 	}
 	assert.Equal(t, 10, srv.Attempts(key))
 }
@@ -130,7 +130,7 @@ func answeredWith(t *testing.T, status int, body string) alerting.Verdict {
 	}))
 	defer srv.Close()
 	c := wecom.New(wecom.Options{AllowedHosts: []string{"127.0.0.1"}})
-	return c.Send(t.Context(), alerting.Secret(srv.URL+"/send?key="+canary), "x")
+	return c.Send(t.Context(), alerting.Secret(srv.URL+"/send?key="+canary), alerting.Post{Content: "x"})
 }
 
 func TestNoVerdictHoldsTheKey(t *testing.T) {
@@ -154,7 +154,7 @@ func TestNoVerdictHoldsTheKey(t *testing.T) {
 		"://" + canary, "http://127.0.0.1:x/?key=" + canary, // not URLs
 		"https://user:" + canary + "@127.0.0.1/?key=k",
 	} {
-		v := c.Send(t.Context(), alerting.Secret(webhook), "x")
+		v := c.Send(t.Context(), alerting.Secret(webhook), alerting.Post{Content: "x"})
 		assert.NotEqual(t, alerting.Accepted, v.Status)
 		assert.NotEmpty(t, v.Error)
 		assert.NotContains(t, fmt.Sprintf("%+v", v), canary)
@@ -165,7 +165,7 @@ func TestAProxyPasswordIsNotRecorded(t *testing.T) {
 	broken := &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("invalid proxy address %q", "http://user:proxy/pass@proxy.example:3128")
 	})}
-	v := wecom.New(wecom.Options{HTTP: broken}).Send(t.Context(), "https://qyapi.weixin.qq.com/x?key=k1", "x")
+	v := wecom.New(wecom.Options{HTTP: broken}).Send(t.Context(), "https://qyapi.weixin.qq.com/x?key=k1", alerting.Post{Content: "x"})
 	assert.Equal(t, alerting.Unknown, v.Status)
 	assert.NotContains(t, v.Error, "pass")
 	assert.Contains(t, v.Error, "proxy.example")
@@ -210,7 +210,7 @@ func TestOnlyAllowedHostsArePostedTo(t *testing.T) {
 	} {
 		posted = 0
 		client := wecom.New(wecom.Options{HTTP: counting, AllowedHosts: c.hosts})
-		v := client.Send(t.Context(), alerting.Secret(c.webhook), "x")
+		v := client.Send(t.Context(), alerting.Secret(c.webhook), alerting.Post{Content: "x"})
 		if c.allowed {
 			assert.Equal(t, alerting.Accepted, v.Status, "%v %s: %s", c.hosts, c.webhook, v.Error)
 			assert.NoError(t, client.Check(alerting.Secret(c.webhook)))
@@ -232,7 +232,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 	defer srv.Close()
 
 	c := wecom.New(wecom.Options{HTTP: srv.Client(), AllowedHosts: []string{"127.0.0.1"}})
-	v := c.Send(t.Context(), alerting.Secret(srv.URL+"/?key=a"), "x")
+	v := c.Send(t.Context(), alerting.Secret(srv.URL+"/?key=a"), alerting.Post{Content: "x"})
 	assert.Equal(t, alerting.Unknown, v.Status)
 	assert.False(t, visited)
 }
@@ -244,7 +244,7 @@ func TestASilentRobotIsWaitedForTenSeconds(t *testing.T) {
 		robots.Fail(key, wecomtest.Hang(time.Hour))
 		c := wecom.New(wecom.Options{HTTP: &http.Client{Transport: robots.Transport()}})
 		start := time.Now()
-		v := c.Send(t.Context(), alerting.Secret(wecomtest.URL("https://qyapi.weixin.qq.com", key)), "x")
+		v := c.Send(t.Context(), alerting.Secret(wecomtest.URL("https://qyapi.weixin.qq.com", key)), alerting.Post{Content: "x"})
 		assert.Equal(t, alerting.Unknown, v.Status)
 		assert.Contains(t, v.Error, "超时")
 		assert.Equal(t, 10*time.Second, time.Since(start))
@@ -257,13 +257,13 @@ func TestWhatWasNeverSentSaysSo(t *testing.T) {
 	base := "http://" + listener.Addr().String()
 	require.NoError(t, listener.Close())
 	c := wecom.New(wecom.Options{AllowedHosts: []string{"127.0.0.1"}})
-	v := c.Send(t.Context(), alerting.Secret(base+"/?key=a"), "x")
+	v := c.Send(t.Context(), alerting.Secret(base+"/?key=a"), alerting.Post{Content: "x"})
 	assert.Equal(t, alerting.Refused, v.Status)
 	assert.Contains(t, v.Error, "nothing was sent")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	assert.Equal(t, alerting.Unknown, c.Send(ctx, alerting.Secret(base+"/?key=a"), "x").Status)
+	assert.Equal(t, alerting.Unknown, c.Send(ctx, alerting.Secret(base+"/?key=a"), alerting.Post{Content: "x"}).Status)
 }
 
 // HTTPS_PROXY may stand in .env, which the process's own environment, and so
@@ -275,7 +275,7 @@ func TestTheProxyOfTheSettingsIsUsed(t *testing.T) {
 		w.WriteHeader(http.StatusProxyAuthRequired)
 	}))
 	defer proxy.Close()
-	v := wecom.New(wecom.Options{Proxy: alerting.Secret(proxy.URL)}).Send(t.Context(), "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=test-robot", "x")
+	v := wecom.New(wecom.Options{Proxy: alerting.Secret(proxy.URL)}).Send(t.Context(), "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=test-robot", alerting.Post{Content: "x"})
 	require.Equal(t, alerting.Unknown, v.Status)
 	require.Equal(t, "CONNECT qyapi.weixin.qq.com:443", asked)
 }

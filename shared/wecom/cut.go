@@ -3,11 +3,25 @@ package wecom
 import (
 	"strings"
 	"unicode/utf8"
+
+	"trade-monitor/shared/alerting"
 )
 
 // MaxMarkdown is the limit of a markdown message: bytes of UTF-8 of the decoded
 // content (official page of group robots, 2025-08-07).
 const MaxMarkdown = 4096
+
+// MaxText is the limit of a text message by the same page. (The server takes
+// more; what the page says is what holds.)
+const MaxText = 2048
+
+// limit is how much a message of a format may hold.
+func limit(f alerting.Format) int {
+	if f == alerting.Text {
+		return MaxText
+	}
+	return MaxMarkdown
+}
 
 const (
 	cutZh = "…（已截断）"

@@ -15,12 +15,14 @@ var _ alerting.Renderer = RenderOptions{}
 func (p RenderOptions) Word(b alerting.Brief) string { return Render(b, p, time.Now()) }
 
 // Digest writes the message that carries many notifications: at most
-// MaxMarkdown bytes, all of them counted, and as many named as fit. It is
+// MaxMarkdown bytes, or MaxText of text, all of them counted, and as many named as fit. It is
 // complete without its link.
-func (p RenderOptions) Digest(d alerting.Digest) string { return p.scribe().digest(d) }
+func (p RenderOptions) Digest(d alerting.Digest) string { return as(d.Format, p.scribe().digest(d)) }
 
 // StormOver writes the message that says that a storm is over, and what it came to.
-func (p RenderOptions) StormOver(s alerting.Storm) string { return p.scribe().stormOver(s) }
+func (p RenderOptions) StormOver(s alerting.Storm) string {
+	return as(s.Format, p.scribe().stormOver(s))
+}
 
 func (p RenderOptions) scribe() *words {
 	if p.Location == nil {
@@ -41,7 +43,7 @@ const (
 
 func (w *words) digest(d alerting.Digest) string {
 	head, tail := w.digestHead(d), w.digestTail(d)
-	limit := MaxMarkdown
+	limit := limit(d.Format)
 	if d.Form != alerting.FullDigest {
 		limit /= 2
 	}
@@ -127,6 +129,8 @@ func (w *words) sectionWord(s alerting.DigestSection) string {
 		return w.Language.Pick("已恢复", "recovered")
 	case alerting.Outcome:
 		return w.Language.Pick("处置结果", "outcome")
+	case alerting.Escalation:
+		return w.Language.Pick("升级（无人确认），", "escalated (nobody acknowledged), ") + severityWord(w.Language, s.Severity)
 	}
 	return severityWord(w.Language, s.Severity)
 }
@@ -138,7 +142,7 @@ func (w *words) listed(l alerting.DigestLine) string {
 		times = fmt.Sprintf(" ×%d", l.Words)
 	}
 	over := ""
-	if l.Over && l.Kind == alerting.Firing {
+	if l.Over && (l.Kind == alerting.Firing || l.Kind == alerting.Escalation) {
 		over = w.Language.Pick("（已恢复）", " (recovered)")
 	}
 	return fmt.Sprintf("> %s%s%s%s%s #%d %s\n", escapeLine(clip(l.Service, maxListed)), times, w.Language.Pick("：", ": "),
@@ -153,7 +157,7 @@ func (w *words) digestTail(d alerting.Digest) string {
 		link := w.PublicURL + "/api/alerts?from=" + strings.ReplaceAll(from, "+", "%2B")
 		text = w.line("全部", "All of them", "["+w.Language.Pick("查看", "look")+"]("+link+")")
 	}
-	w.Mention = d.Mention
+	w.Mention, w.Format = d.Mention, d.Format
 	return strings.TrimRight(text+strings.TrimPrefix(w.mention(), "\n"), "\n")
 }
 

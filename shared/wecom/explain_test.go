@@ -78,7 +78,7 @@ func TestEveryFailureOnTheWayIsExplainedWithItsMend(t *testing.T) {
 				robot.Fail(robot.Key("ops"), c.fault)
 			}
 			client := wecom.New(wecom.Options{AllowedHosts: []string{robot.Host, "127.0.0.1", "robot.invalid"}})
-			what, mend := wecom.Explain(client.Send(t.Context(), alerting.Secret(c.webhook), "x"))
+			what, mend := wecom.Explain(client.Send(t.Context(), alerting.Secret(c.webhook), alerting.Post{Content: "x"}))
 			assert.Contains(t, what, c.what)
 			inBothLanguages(t, mend, c.mend)
 			for _, secret := range []string{key, robot.Key("ops")} {

@@ -36,8 +36,8 @@ const (
 	orange = "warning"
 )
 
-// Render writes the message about one notification: at most MaxMarkdown bytes,
-// the outcome on the first line. What must not be missing (the remedy, the
+// Render writes the message about one notification: at most MaxMarkdown bytes, or
+// MaxText of text, the outcome on the first line. What must not be missing (the remedy, the
 // alert's number, what to type next, who is mentioned) has its room before the
 // event's own text.
 func Render(b alerting.Brief, p RenderOptions, now time.Time) string {
@@ -47,16 +47,28 @@ func Render(b alerting.Brief, p RenderOptions, now time.Time) string {
 	p.PublicURL = strings.TrimRight(p.PublicURL, "/")
 	w := words{Brief: b, RenderOptions: p, now: now}
 	head, tail, mention := w.head(), w.tail(""), w.mention()
-	limit := MaxMarkdown - len(mention)
+	limit := limit(b.Format)
 	if b.Short {
-		limit = MaxMarkdown/2 - len(mention)
+		limit /= 2
 	}
+	limit -= len(mention)
 	mark := p.Language.Pick(cutZh, cutEn)
+	head = w.shortened(head, limit-len(tail), limit/2, mark)
 	if log := cut(w.log(), min(maxLog, max(limit-len(head)-len(tail), 0)/2), mark); log != "" {
 		tail = w.tail(log + "\n\n")
 	}
 	body := cut(w.quote(), limit-len(head)-len(tail)-2, mark)
-	return cut(head+"\n"+body+"\n"+tail, limit, mark) + mention
+	return as(b.Format, cut(head+"\n"+body+"\n"+tail, limit, mark)+mention)
+}
+
+// shortened keeps a head that is too long, as a stranger can make it, from taking
+// the room of what must not be missing.
+func (w *words) shortened(head string, room, least int, mark string) string {
+	const lineEnds = 3
+	if room = max(room-lineEnds, least); len(head) <= room {
+		return head
+	}
+	return cut(head, room, mark) + "\n"
 }
 
 // words writes the parts of one message.
@@ -83,6 +95,7 @@ func (w *words) head() string {
 	b.WriteString(w.line("服务", "Service", escapeLine(clip(a.Service, alerting.MaxService))))
 	b.WriteString(w.line("严重程度", "Severity", w.severity()))
 	b.WriteString(w.times())
+	b.WriteString(w.toldBefore())
 	b.WriteString(w.fields())
 	return b.String()
 }
@@ -97,6 +110,8 @@ func (w *words) outcome() (text, colour string) {
 			}
 			return w.verdict(), orange
 		}
+	case alerting.Escalation:
+		return w.escalated()
 	case alerting.Over:
 		return w.Language.Pick("已恢复：", "Recovered: ") + w.title(), green
 	}

@@ -11,8 +11,11 @@ import (
 // hold a mention: what events say is escaped. At most MaxMentions people are
 // called, so that the line has some 1400 bytes.
 func (w *words) mention() string {
+	if w.Format == alerting.Text {
+		return "" // the lists of its request call them
+	}
 	var called []string
-	for _, user := range w.Mention {
+	for _, user := range w.Mention.Users {
 		if alerting.UserID(user) && len(called) < alerting.MaxMentions {
 			called = append(called, "<@"+user+">")
 		}

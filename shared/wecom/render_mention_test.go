@@ -14,7 +14,7 @@ import (
 
 // mentioning is a brief as the store makes it where the policy names people.
 func mentioning(b alerting.Brief, users ...string) alerting.Brief {
-	b.Mention = users
+	b.Mention.Users = users
 	return b
 }
 

@@ -25,5 +25,5 @@ func renderTrial(g alerting.Group, o RenderOptions, by, host string, now time.Ti
 	if !g.Enabled {
 		lines += "> " + pick("注意：该群已停用，不会收到告警", "note: this group is disabled and gets no alerts") + "\n"
 	}
-	return lines + pick("收到本条即表示机器人可用，无需处理。", "The robot works; there is nothing to do.")
+	return as(g.Format(), lines+pick("收到本条即表示机器人可用，无需处理。", "The robot works; there is nothing to do."))
 }

@@ -71,7 +71,7 @@ var codes = map[int]meaning{
 		"请在企业微信中启用它，或更换 webhook_url", "enable it in WeCom or change webhook_url"},
 	93008: {alerting.ClassRobotGone, "机器人不在群里", "the robot is not in the group",
 		"请把它重新加入群，或更换 webhook_url", "add it again or change webhook_url"},
-	40058: {alerting.ClassTooLong, "参数不合法，通常是内容超过 4096 字节", "invalid parameter, as a rule content above 4096 bytes", zhReport, enReport},
+	40058: {alerting.ClassTooLong, "参数不合法，通常是内容过长（markdown 4096 字节，text 2048 字节）", "invalid parameter, as a rule content that is too long (4096 bytes of markdown, 2048 of text)", zhReport, enReport},
 	45002: {alerting.ClassTooLong, "内容过长", "the content is too long", zhReport, enReport},
 	40008: {alerting.ClassBadWords, "消息类型或 JSON 不合法", "bad message type or JSON", zhReport, enReport},
 	44004: {alerting.ClassBadWords, "消息内容为空", "the content is empty", zhReport, enReport},

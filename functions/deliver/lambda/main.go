@@ -1,5 +1,5 @@
-// Command lambda delivers, judges heartbeats, re-checks, and ends remediations that
-// no runner takes, on a schedule on AWS Lambda.
+// Command lambda delivers, judges heartbeats, re-checks, escalates, and ends
+// remediations that no runner takes, on a schedule on AWS Lambda.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 	"trade-monitor/shared/config"
 	"trade-monitor/shared/delivery"
 	"trade-monitor/shared/lambdahttp"
+	"trade-monitor/shared/store"
 	"trade-monitor/shared/store/mysql"
 	"trade-monitor/shared/watch"
 	"trade-monitor/shared/wecom"
@@ -29,14 +30,31 @@ func setup(log *slog.Logger) (lambdahttp.Pass, error) {
 	if err != nil {
 		return nil, err
 	}
+	policy, err := cfg.FixedPolicy()
+	if err != nil {
+		return nil, err
+	}
 	my := cfg.MySQL
 	db, err := mysql.Open(mysql.Options{Host: my.Host, Port: my.Port, User: my.User, Password: my.Password,
-		Database: my.Database, TLS: my.TLS, Location: cfg.Location, Policy: cfg.Policy, Log: log})
+		Database: my.Database, TLS: my.TLS, Location: cfg.Location, Policy: policy, Log: log})
 	how := wecom.RenderOptions{Language: cfg.Language, Location: cfg.Location, PublicURL: cfg.PublicURL, Token: cfg.OperateByToken()}
 	loop := delivery.New(db, wecom.New(wecom.Options{AllowedHosts: cfg.AllowedHosts}), delivery.Options{Owner: rand.Text(), Fallback: cfg.Fallback, Render: how, Log: log, Patience: 16 * time.Second})
 	beats := watch.NewHeartbeats(db, db, watch.HeartbeatsOptions{Language: cfg.Language, Location: cfg.Location, Log: log, Tolerance: 150 * time.Second})
 	judge := func(ctx context.Context) error { _, err := beats.RunOnce(ctx); return err } // first: a robot that hangs must not keep it
 	again := func(ctx context.Context) error { _, err := db.Recheck(ctx); return err }    // what a silence kept back and goes on is owed when it ends
 	expire := func(ctx context.Context) error { _, err := db.ExpireRemediations(ctx); return err }
-	return lambdahttp.InTurn(judge, again, expire, func(ctx context.Context) error { _, err := loop.RunOnce(ctx); return err }), err
+	return lambdahttp.InTurn(judge, again, climb(db), expire, func(ctx context.Context) error { _, err := loop.RunOnce(ctx); return err }), err
+}
+
+// climb takes the steps of escalations that are due. After a storm they are many,
+// and one look takes a hundred.
+func climb(db *store.Store) lambdahttp.Pass {
+	return func(ctx context.Context) error {
+		for range 20 {
+			if next, err := db.Escalate(ctx); err != nil || next.IsZero() || next.After(time.Now()) {
+				return err
+			}
+		}
+		return nil // the rest with the next tick
+	}
 }

@@ -50,6 +50,14 @@ func (write Pen) StormOver(s alerting.Storm) string {
 	return fmt.Sprintf("over events=%d alerts=%d messages=%d lost=%d", s.Events, s.Alerts, s.Messages, s.Lost)
 }
 
+func (write Pen) Summons(s alerting.Summons) string {
+	text := fmt.Sprintf("call for %d", len(s.Alerts))
+	for _, a := range s.Alerts {
+		text += " " + a.Service
+	}
+	return text
+}
+
 var contentOf Pen = func(b alerting.Brief) string {
 	text := fmt.Sprintf("%s %s %s", b.Notification.Kind, b.Alert.Service, b.Alert.Severity)
 	if b.Short {

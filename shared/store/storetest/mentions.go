@@ -33,7 +33,7 @@ func mentioned(t *testing.T, s *store.Store, v alerting.Verdict, groups ...int64
 	t.Helper()
 	var called []string
 	c, next, err := s.ClaimMessage(t.Context(), robot, groups, "me", slack, Pen(func(b alerting.Brief) string {
-		called = b.Mention
+		called = b.Mention.Users
 		return contentOf(b)
 	}))
 	require.NoError(t, err)

@@ -62,7 +62,7 @@ func testEnvironmentGroup(t *testing.T, e Engine) {
 
 func try(t *testing.T, s *store.Store, owner string) (*alerting.Claim, error) {
 	t.Helper()
-	return s.ClaimTrial(t.Context(), robot, 0, owner, 20*time.Second, "a test")
+	return s.ClaimTrial(t.Context(), robot, 0, owner, 20*time.Second, alerting.Post{Format: alerting.Text, Content: "a test"})
 }
 
 func refusedAs(t *testing.T, err error, code string) alerting.Reason {
@@ -85,7 +85,7 @@ func testTrialCosts(t *testing.T, e Engine) {
 	}
 	_, err := try(t, s, "tester")
 	refusedAs(t, err, "robot_budget")
-	require.EqualValues(t, alerting.RobotBudget, e.count(t, "SELECT COUNT(*) FROM alert_messages WHERE status = 'ACCEPTED' AND alert_id IS NULL AND content = 'a test'"))
+	require.EqualValues(t, alerting.RobotBudget, e.count(t, "SELECT COUNT(*) FROM alert_messages WHERE status = 'ACCEPTED' AND alert_id IS NULL AND content = 'a test' AND format = 'text'"))
 }
 
 func testTrialOfAPausedRobot(t *testing.T, e Engine) {
@@ -124,7 +124,7 @@ func testTrialHastens(t *testing.T, e Engine) {
 
 func testTrialLeftBehind(t *testing.T, e Engine) {
 	s := e.Open(t, Setup{Policy: Policy})
-	_, err := s.ClaimTrial(t.Context(), robot, 0, "gone", time.Millisecond, "a test")
+	_, err := s.ClaimTrial(t.Context(), robot, 0, "gone", time.Millisecond, alerting.Post{Content: "a test"})
 	require.NoError(t, err)
 	time.Sleep(5 * time.Millisecond)
 	_, err = try(t, s, "tester")
@@ -148,7 +148,7 @@ func testTrialHastensTheRobot(t *testing.T, e Engine) {
 		record(t, s, ev)
 	}
 	e.exec(t, "UPDATE alert_notifications SET next_us = next_us + 3600000000")
-	c, err := s.ClaimTrial(t.Context(), alerting.RobotID("https://h/send?key=test-robot-a"), one, "tester", 20*time.Second, "a test")
+	c, err := s.ClaimTrial(t.Context(), alerting.RobotID("https://h/send?key=test-robot-a"), one, "tester", 20*time.Second, alerting.Post{Content: "a test"})
 	require.NoError(t, err)
 	settle(t, s, c, accepted)
 	queues, err := s.Queues(t.Context())

@@ -1,6 +1,7 @@
 package wecomtest
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,6 +32,17 @@ func (r *Robots) ExpectWithin(t TB, d time.Duration, key string, words ...string
 		if !strings.Contains(m.Content, word) {
 			t.Errorf("robot %s: the next message lacks %q (wanted %q):\n%s", key, word, words, m.Content)
 		}
+	}
+	return m
+}
+
+// ExpectCallWithin is ExpectWithin for a text message that calls just these people
+// by their mobile numbers; "@all" is everybody.
+func (r *Robots) ExpectCallWithin(t TB, d time.Duration, key string, people []string, words ...string) Received {
+	t.Helper()
+	m := r.ExpectWithin(t, d, key, words...)
+	if m.Type != "text" || !slices.Equal(m.Mobiles, people) {
+		t.Errorf("robot %s: the next message is %s and calls %q, wanted a text that calls %q:\n%s", key, m.Type, m.Mobiles, people, m.Content)
 	}
 	return m
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -50,13 +51,24 @@ type chat struct {
 type chatMessage struct {
 	N       int       `json:"n"` // 1 for the group's first
 	At      time.Time `json:"at"`
+	Type    string    `json:"type"`
 	Content string    `json:"content"`
+	People  []string  `json:"people"` // whom a text message mentions, as @name
 }
 
 func (r *Robots) serveMessages(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	_ = json.NewEncoder(w).Encode(map[string]any{"groups": r.chats()})
+}
+
+// people are shown as a client shows them: in front of what is said.
+func (m Received) people() []string {
+	people := []string{}
+	for _, who := range append(slices.Clone(m.Users), m.Mobiles...) {
+		people = append(people, "@"+strings.TrimPrefix(who, "@"))
+	}
+	return people
 }
 
 // chats holds no key: the page could be on a projector.
@@ -69,7 +81,7 @@ func (r *Robots) chats() []chat {
 		from := max(0, len(b.messages)-shown)
 		c := chat{Name: b.name, Total: len(b.messages), Attempts: b.attempts, Messages: make([]chatMessage, 0, len(b.messages)-from)}
 		for i, m := range b.messages[from:] {
-			c.Messages = append(c.Messages, chatMessage{N: from + i + 1, At: m.At, Content: m.Content})
+			c.Messages = append(c.Messages, chatMessage{N: from + i + 1, At: m.At, Type: m.Type, Content: m.Content, People: m.people()})
 		}
 		all = append(all, c)
 	}

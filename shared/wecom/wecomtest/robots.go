@@ -52,8 +52,11 @@ type robot struct {
 // Received is a message that people in the group would see.
 type Received struct {
 	At      time.Time
+	Type    string // text, markdown or markdown_v2
 	Content string
-	Raw     []byte // the request as it was posted
+	Users   []string // whom the lists of a text message mention
+	Mobiles []string // likewise; @all is everybody
+	Raw     []byte   // the request as it was posted
 }
 
 // New makes a set without any robot.
@@ -195,17 +198,18 @@ func (r *Robots) leave(key string) {
 
 // take shows a message to the group, or returns the errcode that refuses it.
 func (r *Robots) take(key string, body []byte) (code int) {
-	content, code := check(body)
+	m, code := check(body)
 	if code != 0 {
 		return code
 	}
 	now := time.Now()
+	m.At, m.Raw = now, body
 	r.with(key, func(b *robot) {
 		if r.limit > 0 && b.since(now.Add(-window)) >= r.limit {
 			code = codeRate
 			return
 		}
-		b.messages = append(b.messages, Received{At: now, Content: content, Raw: body})
+		b.messages = append(b.messages, m)
 	})
 	return code
 }
@@ -219,36 +223,40 @@ func (b *robot) since(from time.Time) int {
 	return n
 }
 
-// check judges a message by the robot's rules for the types that carry text.
-func check(body []byte) (content string, code int) {
-	type text struct {
-		Content string `json:"content"`
+// check judges a message by the robot's rules for the types that carry text. The
+// lists of people work in text messages only: others show what they say.
+func check(body []byte) (shown Received, code int) {
+	type said struct {
+		Content string   `json:"content"`
+		Users   []string `json:"mentioned_list"`
+		Mobiles []string `json:"mentioned_mobile_list"`
 	}
 	var m struct {
 		MsgType    string `json:"msgtype"`
-		Text       text   `json:"text"`
-		Markdown   text   `json:"markdown"`
-		MarkdownV2 text   `json:"markdown_v2"`
+		Text       said   `json:"text"`
+		Markdown   said   `json:"markdown"`
+		MarkdownV2 said   `json:"markdown_v2"`
 	}
 	if json.Unmarshal(body, &m) != nil {
-		return "", codeBadJSON
+		return Received{}, codeBadJSON
 	}
 	limit := maxMarkdown
+	shown.Type = m.MsgType
 	switch m.MsgType {
 	case "markdown":
-		content = m.Markdown.Content
+		shown.Content = m.Markdown.Content
 	case "markdown_v2":
-		content = m.MarkdownV2.Content
+		shown.Content = m.MarkdownV2.Content
 	case "text":
-		content, limit = m.Text.Content, maxText
+		shown.Content, shown.Users, shown.Mobiles, limit = m.Text.Content, m.Text.Users, m.Text.Mobiles, maxText
 	default:
-		return "", codeBadJSON
+		return Received{}, codeBadJSON
 	}
 	switch {
-	case content == "":
-		return "", codeEmpty
-	case len(content) > limit:
-		return "", codeTooLong
+	case shown.Content == "":
+		return Received{}, codeEmpty
+	case len(shown.Content) > limit:
+		return Received{}, codeTooLong
 	}
-	return content, 0
+	return shown, 0
 }

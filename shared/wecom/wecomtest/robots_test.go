@@ -217,9 +217,37 @@ func TestExpectationsFailOnMissingWrongAndExtra(t *testing.T) {
 	})
 }
 
+func TestATextMessageCallsPeople(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		robots := wecomtest.New()
+		key := robots.Key("ops")
+		c := &http.Client{Transport: robots.Transport()}
+		say := func(kind string) {
+			body := fmt.Sprintf(`{"msgtype":%q,%[1]q:{"content":"x","mentioned_list":["zhang"],"mentioned_mobile_list":["13800000000","@all"]}}`, kind)
+			code, err := post(t, c, wecomtest.URL("https://h", key), body)
+			require.NoError(t, err)
+			require.Zero(t, code)
+		}
+		say("text")
+		m := robots.ExpectCallWithin(t, 0, key, []string{"13800000000", "@all"}, "x")
+		assert.Equal(t, "text", m.Type)
+		assert.Equal(t, []string{"zhang"}, m.Users)
+		say("text")
+		var others, markdown verdicts
+		robots.ExpectCallWithin(&others, 0, key, []string{"13900000000"})
+		assert.Len(t, others.errors, 1)
+		say("markdown")
+		robots.ExpectCallWithin(&markdown, 0, key, nil)
+		assert.Len(t, markdown.errors, 1)
+		assert.Empty(t, robots.Messages(key)[2].Mobiles, "markdown has no lists")
+	})
+}
+
 func TestThePageShowsTheMessagesAndNoKey(t *testing.T) {
 	srv := wecomtest.Start(t)
 	_, err := post(t, http.DefaultClient, srv.Webhook("交易群"), message("markdown", "</script><img src=x onerror=alert(1)>"))
+	require.NoError(t, err)
+	_, err = post(t, http.DefaultClient, srv.Webhook("交易群"), `{"msgtype":"text","text":{"content":"来","mentioned_list":["zhang"],"mentioned_mobile_list":["@all"]}}`)
 	require.NoError(t, err)
 	srv.Key("quiet")
 
@@ -243,12 +271,18 @@ func TestThePageShowsTheMessagesAndNoKey(t *testing.T) {
 		Groups []struct {
 			Name     string
 			Total    int
-			Messages []struct{ Content string }
+			Messages []struct {
+				Type, Content string
+				People        []string
+			}
 		}
 	}
 	require.NoError(t, json.Unmarshal(raw, &data))
 	require.Len(t, data.Groups, 2)
 	assert.Equal(t, "交易群", data.Groups[0].Name)
 	assert.Equal(t, "</script><img src=x onerror=alert(1)>", data.Groups[0].Messages[0].Content)
+	assert.Empty(t, data.Groups[0].Messages[0].People)
+	assert.Equal(t, "text", data.Groups[0].Messages[1].Type)
+	assert.Equal(t, []string{"@zhang", "@all"}, data.Groups[0].Messages[1].People)
 	assert.Equal(t, 0, data.Groups[1].Total)
 }
