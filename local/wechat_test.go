@@ -137,7 +137,7 @@ func TestTestsKeepToTheBudget(t *testing.T) {
 	wait, err := strconv.Atoi(over.header.Get("Retry-After"))
 	require.NoError(t, err, over.header)
 	require.True(t, wait > 30 && wait <= 61, "%d s", wait)
-	require.Equal(t, 20, robots.Attempts(robots.Key("fallback")), "nothing was sent for it")
+	require.Equal(t, alerting.RobotBudget, robots.Attempts(robots.Key("fallback")), "nothing was sent for it")
 }
 
 func TestGroupsAreKeptByTheAPI(t *testing.T) {
