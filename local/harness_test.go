@@ -59,13 +59,16 @@ func binary(t testing.TB) string {
 // runningService is the built program, running as a user would run it.
 type runningService struct {
 	t      testing.TB
+	path   string // of the program
 	env    []string
 	dir    string
 	cmd    *exec.Cmd
 	exited chan struct{}
-	client *http.Client // holds every exchange to openapi.yaml
-	plain  *http.Client // for requests that are wrong on purpose
-	output *output
+	// started is when it was started the last time.
+	started time.Time
+	client  *http.Client // holds every exchange to openapi.yaml
+	plain   *http.Client // for requests that are wrong on purpose
+	output  *output
 
 	canaries *canaries
 
@@ -100,7 +103,13 @@ func (o *output) String() string {
 // and the program would tell of every one that ends.
 func launch(t testing.TB, env ...string) *runningService {
 	t.Helper()
-	s := &runningService{t: t, dir: t.TempDir(), output: &output{}}
+	return launchProgram(t, binary(t), env...)
+}
+
+// launchProgram is launch for a program that was built in another way.
+func launchProgram(t testing.TB, path string, env ...string) *runningService {
+	t.Helper()
+	s := &runningService{t: t, path: path, dir: t.TempDir(), output: &output{}}
 	s.env = append([]string{"PORT=0", "PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "DOCKER_HOST=unix://" + filepath.Join(s.dir, "no-docker.sock")}, env...)
 	s.canaries = &canaries{secrets: secretsOf(env)}
 	heard := s.canaries.overhear(&http.Transport{MaxIdleConnsPerHost: 64})
@@ -121,12 +130,13 @@ var listening = regexp.MustCompile(`https?://\S+:\d+`)
 
 func (s *runningService) start() {
 	s.t.Helper()
-	s.cmd = exec.Command(binary(s.t))
+	s.cmd = exec.Command(s.path)
 	s.cmd.Dir, s.cmd.Env, s.cmd.Stderr = s.dir, s.env, s.output
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stdout, err := s.cmd.StdoutPipe()
 	require.NoError(s.t, err)
 	require.NoError(s.t, s.cmd.Start())
+	s.started = time.Now()
 	found := make(chan string, 1)
 	go func() {
 		lines := bufio.NewScanner(stdout)

@@ -64,6 +64,7 @@ func testAStormIsToldWithinAMinute(t *testing.T) {
 	checkOrder(t, z, shown)
 	checkStormNumbers(t, z, shown)
 	checkEveryAlert(t, s, posted, last)
+	checkAudit(t, s)
 	resident := peakMemory(t, s.cmd.Process.Pid)
 	t.Logf("figures: %s", stormFigures(z, shown, began, last, resident))
 	if proofLong() {
@@ -73,11 +74,14 @@ func testAStormIsToldWithinAMinute(t *testing.T) {
 }
 
 // testAStormOnTwoProcessesOfWhichOneIsKilled is the same on a server that two
-// processes share, one of which is killed in the middle.
+// processes share, whose clocks are half a minute apart and of which one is
+// killed in the middle.
 func testAStormOnTwoProcessesOfWhichOneIsKilled(t *testing.T) {
 	robots := wecomtest.Start(t)
 	settings := append(databaseSettings(storetest.MariaDB(t)), "REMEDIATION_MODE=off", "WECHAT_WEBHOOK_URL="+robots.Webhook("group"), "WECHAT_ALLOWED_HOSTS="+robots.Host)
-	doomed, s := launch(t, settings...), launch(t, settings...)
+	doomed, s := launchAhead(t, 15*time.Second, settings...), launchAhead(t, -15*time.Second, settings...)
+	checkClock(t, doomed, 15*time.Second)
+	checkClock(t, s, -15*time.Second)
 	z := sizeOfStorm()
 	began := time.Now()
 	var once sync.Once
@@ -93,8 +97,11 @@ func testAStormOnTwoProcessesOfWhichOneIsKilled(t *testing.T) {
 	shown := awaitStormOver(t, robots)
 	checkRate(t, robots, shown)
 	checkEveryAlert(t, s, posted, last)
+	checkAudit(t, s)
+	checkRecordedBetween(t, s, began, last)
 	assert.LessOrEqual(t, carriedBy(t, shown)-z.alerts, largestMessage(t, shown), "at most the one message that was in flight is doubled")
-	t.Logf("figures: two processes, one killed: %s", stormFigures(z, shown, began, last, peakMemory(t, s.cmd.Process.Pid)))
+	checkClock(t, s, -15*time.Second)
+	t.Logf("figures: two processes, clocks 30 s apart, one killed: %s", stormFigures(z, shown, began, last, peakMemory(t, s.cmd.Process.Pid)))
 }
 
 // postStorm posts the storm at an even pace and gives the alert of each event.

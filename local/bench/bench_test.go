@@ -33,7 +33,7 @@ func tiny(t *testing.T) plan {
 	require.NoError(t, err, string(out))
 	return plan{
 		binary: binary, parts: partNames(), rounds: 1, seconds: 1, bareSeconds: 1, idle: 10 * time.Millisecond, samples: 3, gap: time.Millisecond,
-		few: 100, many: 1_000, pages: 3, connections: 8, threads: 2,
+		few: 100, many: 1_000, pages: 3, words: 60, waiting: 500, connections: 8, threads: 2,
 	}
 }
 
@@ -47,6 +47,7 @@ func TestTheBenchTakesEveryFigure(t *testing.T) {
 		"distinct alerts), SQLite", "repeating alert), SQLite", "distinct alerts), MariaDB", "repeating alert), MariaDB",
 		"accepted → at the robot", "memory when idle", "most under this load", "1000 : 100", "size of the program",
 		"1,000 heartbeats a second", "1,000 heartbeats every 60 s",
+		"the client alone", "no limit, one robot), SQLite", "20 robots at once), SQLite", "no limit, one robot), MariaDB", "memory for each waiting word", "disk for each waiting word",
 	} {
 		assert.Contains(t, text.String(), name)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"trade-monitor/shared/alerting"
+	"trade-monitor/shared/store"
 	"trade-monitor/shared/store/sqlite"
 )
 
@@ -64,13 +65,18 @@ func fill(ctx context.Context, dir string, n int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	return record(ctx, db.Store, n, alerting.Error)
+}
+
+// record stores n alerts of a severity.
+func record(ctx context.Context, db *store.Store, n int, severity alerting.Severity) error {
 	const batch = 1_000
 	for from := 0; from < n; from += batch {
 		events := make([]alerting.Event, 0, batch)
 		for i := from; i < min(n, from+batch); i++ {
 			g := guideEvent(kindOf(i), fmt.Sprintf("service-%d", i/kinds))
 			events = append(events, alerting.Event{
-				Type: g.EventType, Service: g.ServiceName, Severity: alerting.Error, Title: g.Title, Message: g.Message, Metadata: g.Metadata,
+				Type: g.EventType, Service: g.ServiceName, Severity: severity, Title: g.Title, Message: g.Message, Metadata: g.Metadata,
 			})
 		}
 		if _, err := db.RecordEvents(ctx, events); err != nil {

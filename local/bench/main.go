@@ -51,21 +51,23 @@ type plan struct {
 	gap         time.Duration // between two of them
 	few, many   int           // alerts on record when a page of history is read
 	pages       int           // how many are read of each
+	words       int           // that are delivered without a limit
+	waiting     int           // that wait while the memory is read
 	connections int
 	threads     int
 	lambdas     []string // functions whose Lambda binaries are built and weighed
 }
 
-// The two sizes. The full one takes at most three minutes, the short one 40 s.
+// The two sizes. The full one takes about five minutes, the short one one.
 var (
 	full = plan{
 		rounds: 5, seconds: 2, bareSeconds: 1, idle: 10 * time.Second, samples: 60, gap: 100 * time.Millisecond,
-		few: 10_000, many: 200_000, pages: 300, connections: 32, threads: 2,
+		few: 10_000, many: 200_000, pages: 300, words: 2_000, waiting: 100_000, connections: 32, threads: 2,
 		lambdas: []string{"notify", "alerts", "handle", "deliver"},
 	}
 	short = plan{
 		rounds: 2, seconds: 1, bareSeconds: 1, idle: 4 * time.Second, samples: 50, gap: 60 * time.Millisecond,
-		few: 2_000, many: 20_000, pages: 100, connections: 32, threads: 2,
+		few: 2_000, many: 20_000, pages: 100, words: 500, waiting: 10_000, connections: 32, threads: 2,
 	}
 )
 
@@ -106,7 +108,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func parse(args []string, stderr io.Writer) (plan, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	quick := flags.Bool("short", false, "快速测量，约 40 秒 (a quick run, about 40 s)")
+	quick := flags.Bool("short", false, "快速测量，约一分钟 (a quick run, about a minute)")
 	markdown := flags.Bool("md", false, "以 Markdown 输出 (print Markdown)")
 	binary := flags.String("binary", "bin/trade-monitor", "被测程序 (the program to measure)")
 	words := flags.String("parts", "", "只测这些部分，逗号分隔 (only these, comma-separated): "+strings.Join(partNames(), ","))

@@ -24,6 +24,7 @@ func parts() []part {
 		{"sqlite", measureSQLite},
 		{"mariadb", measureMariaDB},
 		{"history", measureHistory},
+		{"delivery", measureDelivery},
 		{"heartbeats", measureHeartbeats},
 	}
 }

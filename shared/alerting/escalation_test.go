@@ -286,14 +286,14 @@ func TestEscalationsAreCalledWithUnlessSomebodyHasIt(t *testing.T) {
 		assert.Equal(t, called, !calling().Mention(&b, []Severity{Critical}).Nobody(), status)
 	}
 	words := []DigestWord{{Kind: Escalation, Severity: Error, Type: TickerSyncTimeout}}
-	called, _ := calling().MentionAll(words)
-	assert.Equal(t, []string{"zhang", "li"}, called.Users)
-	words[0].InHand = true
-	called, _ = calling().MentionAll(words)
-	assert.True(t, called.Nobody(), "somebody has it")
-	words[0].InHand, words[0].Over = false, true
-	called, _ = calling().MentionAll(words)
-	assert.True(t, called.Nobody())
+	all, _ := calling().MentionAll(words)
+	assert.Equal(t, []string{"zhang", "li"}, all.Users)
+	for _, change := range []func(*DigestWord){func(w *DigestWord) { w.InHand = true }, func(w *DigestWord) { w.Over = true }} {
+		held := words[0]
+		change(&held)
+		all, _ = calling().MentionAll([]DigestWord{held})
+		assert.True(t, all.Nobody())
+	}
 
 	d := Fold([]DigestWord{{Kind: Over}, {Kind: Outcome}, {Kind: Escalation}, {Kind: Firing}}, false, FullDigest)
 	var kinds []Kind

@@ -43,6 +43,7 @@ type Notification struct {
 	Status        NotificationStatus
 	Reason        Reason
 	Attempts      int
+	Unanswered    int       // of the attempts, those after which people may have seen it
 	NextAt        time.Time // not before this instant
 	CreatedAt     time.Time
 	SettledAt     time.Time
@@ -196,6 +197,9 @@ const maxUnknown = 3
 // carried it. What was not shown for a passing reason stays PENDING.
 func (n Notification) AfterVerdict(v Verdict, now time.Time) Notification {
 	n.Attempts++
+	if v.Status == Unknown {
+		n.Unanswered++
+	}
 	switch v.Class {
 	case ClassOK:
 		n.Status, n.SettledAt, n.Reason = Sent, now, Reason{}
@@ -209,8 +213,8 @@ func (n Notification) AfterVerdict(v Verdict, now time.Time) Notification {
 	default:
 		n.Reason = Reason{Code: "robot_" + string(v.Class), Detail: v.Error}
 		switch {
-		case v.Status == Unknown && n.Attempts >= maxUnknown:
-			n.NextAt = now.Add(min(time.Duration(n.Attempts-maxUnknown+1)*10*time.Minute, time.Hour))
+		case v.Status == Unknown && n.Unanswered >= maxUnknown:
+			n.NextAt = now.Add(min(time.Duration(n.Unanswered-maxUnknown+1)*10*time.Minute, time.Hour))
 		case v.Class == ClassBusy && n.Attempts >= maxTries:
 			n.NextAt = now.Add(time.Duration(n.Attempts-maxTries+1) * time.Minute)
 		}

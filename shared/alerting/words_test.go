@@ -85,6 +85,34 @@ func TestWhatBecomesOfAWordAfterEachVerdict(t *testing.T) {
 	assert.Equal(t, noon.Add(time.Minute), word.NextAt, "it steps aside")
 }
 
+// Only what people may have seen already is repeated rarely: a word that was
+// refused, however often, was never shown.
+func TestOnlyWhatMayHaveBeenSeenIsRepeatedRarely(t *testing.T) {
+	limited := Verdict{Status: Refused, Class: ClassRateLimit}
+	busy := Verdict{Status: Refused, Class: ClassBusy}
+	cut := Verdict{Status: Unknown, Class: ClassBusy}
+	for name, c := range map[string]struct {
+		verdicts []Verdict
+		aside    time.Duration
+	}{
+		"over the rate, busy, cut":    {[]Verdict{limited, busy, cut}, 0},
+		"cut twice":                   {[]Verdict{cut, limited, busy, cut}, 0},
+		"busy for long, and then cut": {[]Verdict{busy, busy, busy, busy, busy, busy, cut}, 3 * time.Minute},
+		"cut three times":             {[]Verdict{cut, busy, cut, limited, cut}, 10 * time.Minute},
+		"cut five times":              {[]Verdict{cut, cut, cut, cut, cut}, 30 * time.Minute},
+		"cut again and again":         {[]Verdict{cut, cut, cut, cut, cut, cut, cut, cut, cut, cut}, time.Hour},
+	} {
+		for how, after := range map[string]func(Notification, Verdict, time.Time) Notification{"alone": Notification.AfterVerdict, "in a digest": Notification.AfterDigest} {
+			word := Notification{Status: Pending}
+			for _, v := range c.verdicts {
+				word.NextAt = noon
+				word = after(word, v, noon)
+			}
+			assert.Equal(t, c.aside, word.NextAt.Sub(noon), "%s, %s", name, how)
+		}
+	}
+}
+
 func TestWants(t *testing.T) {
 	for types, wanted := range map[string][]string{
 		"":                                   {"A", ContainerDown, "CONTAINER_OOM"},

@@ -182,8 +182,8 @@ func (t *tx) bury(ctx context.Context, word alerting.Notification) error {
 
 func (t *tx) saveWord(ctx context.Context, word alerting.Notification) error {
 	code, detail, until := reasonCells(word.Reason)
-	err := t.update(ctx, "UPDATE alert_notifications SET status = ?, reason_code = ?, reason_detail = ?, reason_until = ?, attempts = ?, next_us = ?, settled_us = ?, message_id = ? WHERE id = ?",
-		string(word.Status), code, detail, until, word.Attempts, micros(word.NextAt), micros(word.SettledAt), id(word.MessageID), word.ID)
+	err := t.update(ctx, "UPDATE alert_notifications SET status = ?, reason_code = ?, reason_detail = ?, reason_until = ?, attempts = ?, unanswered = ?, next_us = ?, settled_us = ?, message_id = ? WHERE id = ?",
+		string(word.Status), code, detail, until, word.Attempts, word.Unanswered, micros(word.NextAt), micros(word.SettledAt), id(word.MessageID), word.ID)
 	if err != nil {
 		return fmt.Errorf("save word: %w", err)
 	}
@@ -256,7 +256,7 @@ func (t *tx) abandon(ctx context.Context, robot string) error {
 		if err != nil {
 			return fmt.Errorf("settle abandoned message: %w", err)
 		}
-		err = t.update(ctx, "UPDATE alert_notifications SET attempts = attempts + 1, reason_code = ?, reason_detail = NULL, message_id = NULL WHERE message_id = ? AND status = 'PENDING'",
+		err = t.update(ctx, "UPDATE alert_notifications SET attempts = attempts + 1, unanswered = unanswered + 1, reason_code = ?, reason_detail = NULL, message_id = NULL WHERE message_id = ? AND status = 'PENDING'",
 			why.Code, m.ID)
 		if err != nil {
 			return fmt.Errorf("owe an abandoned word again: %w", err)

@@ -8,7 +8,7 @@ import (
 	"trade-monitor/shared/alerting"
 )
 
-const notificationColumns = "id, alert_id, remediation_id, group_id, group_name, kind, severity, status, reason_code, reason_detail, reason_until, attempts, next_us, created_us, settled_us, message_id"
+const notificationColumns = "id, alert_id, remediation_id, group_id, group_name, kind, severity, status, reason_code, reason_detail, reason_until, attempts, next_us, created_us, settled_us, message_id, unanswered"
 
 // The lanes in which words wait, alert_notifications.priority.
 const (
@@ -42,7 +42,7 @@ func scanNotification(row scanner) (alerting.Notification, error) {
 	var reason reasonScan
 	var next, created, settled, message sql.NullInt64
 	err := row.Scan(&n.ID, &n.AlertID, &n.RemediationID, &n.GroupID, &n.GroupName, &kind, &severity, &status,
-		&reason.code, &reason.detail, &reason.until, &n.Attempts, &next, &created, &settled, &message)
+		&reason.code, &reason.detail, &reason.until, &n.Attempts, &next, &created, &settled, &message, &n.Unanswered)
 	n.Kind, n.Severity, n.Status = alerting.Kind(kind), alerting.Severity(severity), alerting.NotificationStatus(status)
 	n.Reason, n.NextAt, n.CreatedAt, n.SettledAt, n.MessageID = reason.value(), instant(next), instant(created), instant(settled), message.Int64
 	return n, err

@@ -95,10 +95,10 @@ func (t *tx) settleDigest(ctx context.Context, claim *alerting.Claim, v alerting
 	message := claim.Message.ID
 	words, err := collect(ctx, t, func(row scanner) (n alerting.Notification, err error) {
 		var code sql.NullString
-		err = row.Scan(&n.ID, &n.AlertID, &n.GroupName, (*string)(&n.Kind), (*string)(&n.Status), &n.Attempts, &code)
+		err = row.Scan(&n.ID, &n.AlertID, &n.GroupName, (*string)(&n.Kind), (*string)(&n.Status), &n.Attempts, &n.Unanswered, &code)
 		n.Reason.Code, n.MessageID, n.Folded = code.String, message, true
 		return n, err
-	}, "SELECT id, alert_id, group_name, kind, status, attempts, reason_code FROM alert_notifications WHERE message_id = ? ORDER BY alert_id, id"+t.s.dialect.ForUpdate, message)
+	}, "SELECT id, alert_id, group_name, kind, status, attempts, unanswered, reason_code FROM alert_notifications WHERE message_id = ? ORDER BY alert_id, id"+t.s.dialect.ForUpdate, message)
 	if err != nil {
 		return fmt.Errorf("read the words of a digest: %w", err)
 	}
@@ -132,13 +132,13 @@ func (t *tx) digestArrived(ctx context.Context, claim *alerting.Claim, words []a
 // digestFailed keeps the words owed. Those that are alike are settled together.
 func (t *tx) digestFailed(ctx context.Context, message int64, words []alerting.Notification, v alerting.Verdict) error {
 	type alike struct {
-		attempts int
-		code     string
+		attempts, unanswered int
+		code                 string
 	}
 	kinds := map[alike]bool{}
 	var changed []alerting.Notification
 	for _, n := range words {
-		kinds[alike{n.Attempts, n.Reason.Code}] = true
+		kinds[alike{n.Attempts, n.Unanswered, n.Reason.Code}] = true
 		if after := n.AfterDigest(v, t.now); after.Reason.Code != n.Reason.Code {
 			changed = append(changed, after) // else the trail says so already
 		}
@@ -150,11 +150,11 @@ func (t *tx) digestFailed(ctx context.Context, message int64, words []alerting.N
 	}
 	slices.SortFunc(order, func(a, b alike) int { return cmp.Compare(b.attempts, a.attempts) })
 	for _, k := range order {
-		after := alerting.Notification{Status: alerting.Pending, Attempts: k.attempts, Reason: alerting.Reason{Code: k.code}}.AfterDigest(v, t.now)
+		after := alerting.Notification{Status: alerting.Pending, Attempts: k.attempts, Unanswered: k.unanswered, Reason: alerting.Reason{Code: k.code}}.AfterDigest(v, t.now)
 		code, detail, _ := reasonCells(after.Reason)
-		err := t.update(ctx, "UPDATE alert_notifications SET attempts = ?, reason_code = ?, reason_detail = ?, next_us = COALESCE(?, next_us) "+
-			"WHERE message_id = ? AND status = 'PENDING' AND attempts = ? AND COALESCE(reason_code, '') = ?",
-			after.Attempts, code, detail, micros(after.NextAt), message, k.attempts, k.code)
+		err := t.update(ctx, "UPDATE alert_notifications SET attempts = ?, unanswered = ?, reason_code = ?, reason_detail = ?, next_us = COALESCE(?, next_us) "+
+			"WHERE message_id = ? AND status = 'PENDING' AND attempts = ? AND unanswered = ? AND COALESCE(reason_code, '') = ?",
+			after.Attempts, after.Unanswered, code, detail, micros(after.NextAt), message, k.attempts, k.unanswered, k.code)
 		if err != nil {
 			return fmt.Errorf("owe the words of a digest again: %w", err)
 		}

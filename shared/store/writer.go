@@ -320,6 +320,7 @@ func (w *writer) writeWords(ctx context.Context) error {
 		n.value.AlertID = n.on.alert.ID
 		rows = append(rows, notificationRow(&n.value))
 	}
+	w.totals[totalKey{scope: scopeOwed}] += int64(len(rows))
 	return w.t.insert(ctx, insertNotification, rows)
 }
 

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/http/httpproxy"
@@ -202,8 +203,10 @@ func describe(err error) string {
 		return "超时，未收到应答 (timed out without an answer)"
 	case errors.Is(err, context.Canceled):
 		return "发送被取消 (sending was cancelled)"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "连接被断开，未收到应答 (connection cut without an answer)"
+	case op != nil:
+		return op.Op + ": " + op.Err.Error() // without the addresses
 	}
 	return err.Error()
 }

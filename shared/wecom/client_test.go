@@ -72,6 +72,7 @@ func TestWithoutAReadableAnswerTheOutcomeIsUnknown(t *testing.T) {
 		"forbidden page":   wecomtest.HTTPStatus(http.StatusForbidden),
 		"cut":              wecomtest.Cut(),
 		"accepted and cut": wecomtest.AcceptThenCut(),
+		"reset":            wecomtest.Reset(),
 	}
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
@@ -83,6 +84,7 @@ func TestWithoutAReadableAnswerTheOutcomeIsUnknown(t *testing.T) {
 			assert.Equal(t, alerting.ClassBusy, v.Class)
 			assert.Zero(t, v.ErrCode)
 			assert.NotEmpty(t, v.Error)
+			assert.NotContains(t, v.Error, "127.0.0.1", "no address goes on record")
 			assert.Equal(t, before+1, srv.Attempts(key), "a request whose outcome is unknown is not repeated here")
 		})
 	}

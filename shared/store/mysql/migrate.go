@@ -150,7 +150,7 @@ func people(log *slog.Logger) func(context.Context, *sql.DB) error {
 		for _, add := range []struct {
 			table   string
 			columns []column
-		}{{"wechat_groups", groupColumns}, {"alert_messages", formatColumns}, {"alert_records", escalationColumns}} {
+		}{{"wechat_groups", groupColumns}, {"alert_messages", formatColumns}, {"alert_notifications", wordColumns}, {"alert_records", escalationColumns}} {
 			if err := addColumns(ctx, db, add.table, add.columns, log); err != nil {
 				return err
 			}

@@ -21,6 +21,12 @@ var formatColumns = []column{
 	{"format", "VARCHAR(20) DEFAULT NULL"},
 }
 
+// wordColumns are those that it adds to alert_notifications: how often nobody
+// can tell whether people saw the word.
+var wordColumns = []column{
+	{"unanswered", "INT NOT NULL DEFAULT 0"},
+}
+
 // peopleTables are those of migration 5: the alerts whose escalation is due some
 // day, few beside all alerts.
 var peopleTables = []string{

@@ -35,7 +35,7 @@ func rowsOf(t testing.TB, db storetest.Database) (all []string) {
 
 // olderThan takes a database back to what it was before a migration.
 var olderThan = map[int]string{
-	5: "DROP TABLE alert_escalations; ALTER TABLE wechat_groups DROP COLUMN message_format; ALTER TABLE alert_messages DROP COLUMN format; " +
+	5: "DROP TABLE alert_escalations; ALTER TABLE wechat_groups DROP COLUMN message_format; ALTER TABLE alert_messages DROP COLUMN format; ALTER TABLE alert_notifications DROP COLUMN unanswered; " +
 		"ALTER TABLE alert_records DROP COLUMN word_first_us, DROP COLUMN escalate_us, DROP COLUMN escalated; DELETE FROM alert_schema_version WHERE version_id = 5; ",
 	4: "ALTER TABLE alert_messages DROP COLUMN kind, DROP COLUMN words; ALTER TABLE alert_robots DROP COLUMN storm_us, DROP COLUMN storm_group; " +
 		"DELETE FROM alert_schema_version WHERE version_id = 4; ",

@@ -139,7 +139,7 @@ func testFailedDigest(t *testing.T, e Engine) {
 		settle(t, s, claim(t, s), noAnswer)
 	}
 	require.Len(t, storyOf(t, s, 1).Decisions, 2, "the same failure again adds no line")
-	require.EqualValues(t, 12, e.count(t, "SELECT COUNT(*) FROM alert_notifications WHERE attempts = 3 AND next_us > ?", time.Now().UnixMicro()), "people may have seen them thrice: they are repeated rarely")
+	require.EqualValues(t, 12, e.count(t, "SELECT COUNT(*) FROM alert_notifications WHERE unanswered = 3 AND next_us > ?", time.Now().UnixMicro()), "people may have seen them thrice: they are repeated rarely")
 	require.EqualValues(t, 1, e.count(t, "SELECT COUNT(*) FROM alert_notifications WHERE attempts = 2"), "and the other at once")
 	e.pass(t, 15*time.Minute)
 	require.Equal(t, "digest critical=false words=13 alerts=13 services=13 form=0", claim(t, s).Message.Content)

@@ -29,6 +29,8 @@ type Engine struct {
 	// Renumber is a statement after which new alerts get ids from 1 again, as
 	// after TRUNCATE.
 	Renumber string
+	// RestartIDs is the same for the table that %s stands for, once it is empty.
+	RestartIDs string
 	// SeveralProcesses: two stores may be open on one database at once.
 	SeveralProcesses bool
 }
@@ -75,7 +77,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 		suite
 	}{
 		{"events", events}, {"words", words}, {"idempotency", idempotency}, {"batches", batches}, {"totals", totals}, {"lists", lists},
-		{"delivery", deliveries}, {"storms", storms}, {"outages", outages}, {"broken robots", brokenRobots}, {"verdicts", verdicts}, {"reconciliation", reconciliation},
+		{"delivery", deliveries}, {"storms", storms}, {"outages", outages}, {"broken robots", brokenRobots}, {"verdicts", verdicts}, {"reconciliation", reconciliation}, {"audits", audits},
 		{"remediation", remediations}, {"intents", intents}, {"repeats", repeats}, {"ledger", ledgers}, {"rearms", rearms}, {"brakes", brakes}, {"rehearsals", rehearsals}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions}, {"calls", calls}, {"silences", silences}, {"escalations", escalations},
 		{"hosts", hosts}, {"heartbeats", heartbeats}, {"judgements", judgements}, {"declarations", declarations}, {"watches", watchMemories},
 	} {
@@ -88,8 +90,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 			intentProcesses.run(t, fresh)
 			tangles.run(t, fresh)
 			hostProcesses.run(t, fresh)
-			escalationProcesses.run(t, fresh)
 			outageProcesses.run(t, fresh)
+			escalationProcesses.run(t, fresh)
 		}
 	})
 }

@@ -17,6 +17,7 @@ var (
 		"a robot that is gone is tried every ten minutes":      testRobotGone,
 		"a refused content is dead and does not stop the next": testBadWords,
 		"a word that is never taken steps aside":               testStepsAside,
+		"what was never shown is not repeated rarely":          testUnanswered,
 		"the same failure again adds no line to the trail":     testRepeatedFailure,
 		"a long error is cut to its column":                    testLongError,
 	}
@@ -85,6 +86,23 @@ func testStepsAside(t *testing.T, e Engine) {
 	require.EqualValues(t, 2, claim(t, s).Notification.AlertID)
 }
 
+// The robot refuses, and then cuts connections: only the cuts count.
+func testUnanswered(t *testing.T, e Engine) {
+	s := e.open(t, bare)
+	record(t, s, plainEvent("a"))
+	limited := alerting.Verdict{Status: alerting.Refused, Class: alerting.ClassRateLimit, ErrCode: 45009, Error: "api freq out of limit"}
+	for _, v := range []alerting.Verdict{limited, limited, noAnswer, noAnswer} {
+		settle(t, s, claim(t, s), v)
+		e.pass(t, 70*time.Second)
+	}
+	settle(t, s, claim(t, s), noAnswer)
+	e.pass(t, 70*time.Second)
+	none, next := claimAs(t, s, "me")
+	require.Nil(t, none)
+	require.WithinDuration(t, time.Now().Add(10*time.Minute-70*time.Second), next, slack)
+	require.Equal(t, []string{"5", "3"}, e.row(t, "SELECT attempts, unanswered FROM alert_notifications"))
+}
+
 func testRepeatedFailure(t *testing.T, e Engine) {
 	s := e.open(t, bare)
 	record(t, s, plainEvent("a"))
@@ -115,6 +133,7 @@ func requireDelivered(t testing.TB, e Engine) {
 	owed := e.count(t, "SELECT COUNT(*) FROM alert_notifications")
 	settled := e.count(t, "SELECT COUNT(*) FROM alert_notifications WHERE status IN ('SENT', 'SUPPRESSED', 'DEAD', 'PENDING')")
 	assert.Equal(t, owed, settled)
+	assert.Equal(t, owed, e.count(t, "SELECT SUM(n) FROM alert_totals WHERE scope = 'W'"), "words owed")
 	assert.Zero(t, e.count(t, "SELECT COUNT(*) FROM alert_notifications n LEFT JOIN alert_messages m ON m.id = n.message_id WHERE n.status = 'SENT' AND (m.status IS NULL OR m.status <> 'ACCEPTED')"),
 		"SENT without an ACCEPTED message")
 	const sent = "EXISTS (SELECT 1 FROM alert_notifications n WHERE n.alert_id = a.id AND n.status = 'SENT')"

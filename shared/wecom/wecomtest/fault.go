@@ -20,6 +20,7 @@ const (
 	page
 	cut
 	takeAndCut
+	reset
 )
 
 // OK is no fault: for a request between two that fail.
@@ -37,6 +38,10 @@ func Hang(d time.Duration) Fault { return Fault{kind: cut, delay: d} }
 
 // Cut ends the connection before any answer; nothing is shown.
 func Cut() Fault { return Fault{kind: cut} }
+
+// Reset breaks the connection before any answer, as a firewall or a crash does;
+// nothing is shown.
+func Reset() Fault { return Fault{kind: reset} }
 
 // AcceptThenCut shows the message and ends the connection without an answer.
 func AcceptThenCut() Fault { return Fault{kind: takeAndCut} }

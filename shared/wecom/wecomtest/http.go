@@ -3,14 +3,19 @@ package wecomtest
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // ServeHTTP is the robots' end of a connection.
 func (r *Robots) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	a, err := r.serve(req.Context(), req)
+	if a.reset {
+		sever(w)
+	}
 	if err != nil || a.cut {
 		// net/http closes the connection without an answer and without a trace.
 		panic(http.ErrAbortHandler)
@@ -20,6 +25,18 @@ func (r *Robots) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	w.WriteHeader(a.status)
 	_, _ = io.WriteString(w, a.body)
+}
+
+// sever makes the end of a connection a reset.
+func sever(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return // it is cut in order then
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
 }
 
 func (r *Robots) serve(ctx context.Context, req *http.Request) (reply, error) {
@@ -78,6 +95,9 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if got.reply.reset {
+			return nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 		}
 		if got.reply.cut {
 			return nil, io.EOF // what net/http gives for a connection that was cut

@@ -131,6 +131,7 @@ type reply struct {
 	html   bool
 	body   string
 	cut    bool // no answer: the connection is cut
+	reset  bool // and by a reset, not in order
 }
 
 func answer(key string, code int) reply {
@@ -169,6 +170,8 @@ func (r *Robots) post(ctx context.Context, key string, body []byte) reply {
 		return reply{status: fault.code, html: true, body: fmt.Sprintf("<html><body><h1>%d %s</h1></body></html>", fault.code, http.StatusText(fault.code))}
 	case cut:
 		return reply{cut: true}
+	case reset:
+		return reply{cut: true, reset: true}
 	case takeAndCut:
 		r.take(key, body)
 		return reply{cut: true}

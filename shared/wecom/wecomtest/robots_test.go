@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,7 +129,7 @@ func TestNoWindowOfSixtySecondsHoldsMoreThanTwenty(t *testing.T) {
 func TestFaultsComeOnePerRequestInOrder(t *testing.T) {
 	over(t, func(t *testing.T, robots *wecomtest.Robots, c *http.Client, base string) {
 		key := robots.Key("ops")
-		robots.Fail(key, wecomtest.ErrCode(-1), wecomtest.OK(), wecomtest.HTTPStatus(502), wecomtest.Cut(), wecomtest.AcceptThenCut(), wecomtest.Hang(20*time.Millisecond), wecomtest.Slow(20*time.Millisecond))
+		robots.Fail(key, wecomtest.ErrCode(-1), wecomtest.OK(), wecomtest.HTTPStatus(502), wecomtest.Cut(), wecomtest.AcceptThenCut(), wecomtest.Hang(20*time.Millisecond), wecomtest.Reset(), wecomtest.Slow(20*time.Millisecond))
 		try := func(content string) (int, error) {
 			return post(t, c, wecomtest.URL(base, key), message("markdown", content))
 		}
@@ -144,6 +145,8 @@ func TestFaultsComeOnePerRequestInOrder(t *testing.T) {
 			_, err = try(content)
 			assert.ErrorIs(t, err, io.EOF, content)
 		}
+		_, err = try("reset")
+		assert.ErrorIs(t, err, syscall.ECONNRESET)
 		start := time.Now()
 		code, err = try("7")
 		require.NoError(t, err)
@@ -154,7 +157,7 @@ func TestFaultsComeOnePerRequestInOrder(t *testing.T) {
 		robots.ExpectWithin(t, 0, key, "5")
 		robots.ExpectWithin(t, 0, key, "7")
 		robots.ExpectNoMore(t, key, 0)
-		assert.Equal(t, 7, robots.Attempts(key))
+		assert.Equal(t, 8, robots.Attempts(key))
 		assert.Equal(t, 1, robots.MaxInFlight(key))
 	})
 }
