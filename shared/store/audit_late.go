@@ -137,8 +137,8 @@ func (t *tx) lateRemediations(ctx context.Context) ([]alerting.Finding, error) {
 func (t *tx) latePlans(ctx context.Context) ([]alerting.Finding, error) {
 	since := alerting.LateSince(t.now).UnixMicro()
 	rechecks, err := collect(ctx, t, finding(alerting.LateRechecks), "SELECT COUNT(*), MIN(alert_id), MIN(at_us) "+t.s.rechecks()+"at_us <= ?", since)
-	if err != nil {
-		return nil, err
+	if err != nil || !t.policy.Escalates() {
+		return rechecks, err // what others planned, or an older policy, is not for this one to take
 	}
 	escalations, err := collect(ctx, t, finding(alerting.LateEscalations), "SELECT COUNT(*), MIN(alert_id), MIN(at_us) FROM alert_escalations WHERE at_us <= ?", since)
 	return append(rechecks, escalations...), err
