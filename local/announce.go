@@ -24,6 +24,7 @@ func (s *service) announce(ctx context.Context, w io.Writer, at net.Addr) {
 		{"机器人 (WECHAT_WEBHOOK_URL)", robotInForce(s.cfg)},
 		{"群 (groups in wechat_groups)", s.groupsInForce(ctx)},
 		{"用手机号呼叫 (called by mobile number)", calledInForce(s.policy.policy())},
+		{"外部心跳 (HEARTBEAT_URL)", outsideInForce(s.cfg)},
 		{"自动处置 (remediation)", fmt.Sprintf("%s %v", s.cfg.Mode, s.policy.policy().Containers)},
 		{"监控 (watching)", watchingInForce(s.policy.policy())},
 		{"策略 (policy)", policyInForce(s.cfg)},

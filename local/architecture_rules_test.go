@@ -40,6 +40,7 @@ func TestEachRuleCatchesWhatItForbids(t *testing.T) {
 		{"functions/handle/x_test.go", "m/shared/store/sqlite", nil},
 
 		// Adapters.
+		{"shared/audit/x.go", alerting, nil}, {"shared/audit/x.go", "m/shared/store", &ruleArrow}, {"shared/audit/x_test.go", "m/shared/store/sqlite", nil},
 		{"shared/delivery/x.go", alerting, nil}, {"shared/delivery/x.go", "m/shared/wecom", &ruleArrow}, {"shared/delivery/x.go", "m/shared/store", &ruleArrow},
 		{"shared/remedy/x.go", "m/shared/docker", &ruleArrow}, {"shared/watch/x.go", "m/shared/docker", &ruleArrow}, {"shared/watch/x.go", "m/shared/watchdog", &ruleArrow},
 		{"shared/wecom/x.go", "m/shared/config", &ruleArrow}, {"shared/docker/x.go", "m/shared/remedy", &ruleArrow}, {"shared/config/x.go", "m/shared/httpapi", &ruleArrow},

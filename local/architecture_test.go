@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"functions":        {"shared/alerting", "shared/httpapi"},
 	"functions/alerts": {"shared/alerting", "shared/httpapi", "shared/console"},
 	"shared/alerting":  {},
+	"shared/audit":     {"shared/alerting"},
 	"shared/config":    {"shared/alerting"},
 	"shared/console":   {},
 	"shared/delivery":  {"shared/alerting"},

@@ -49,6 +49,8 @@ func secretsOf(env []string) []string {
 				password, _ := u.User.Password()
 				found = append(found, u.Query().Get("key"), password)
 			}
+		case "HEARTBEAT_URL":
+			found = append(found, value[strings.LastIndex(value, "/")+1:])
 		case "API_TOKENS":
 			for token := range strings.SplitSeq(value, ",") {
 				found = append(found, token[strings.LastIndex(token, ":")+1:])

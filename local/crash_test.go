@@ -29,6 +29,7 @@ func TestNothingAnsweredIsLostWhenTheProcessIsKilled(t *testing.T) {
 
 			checkAnswered(t, s, answered)
 			checkWords(t, s, robots, len(answered), 5)
+			checkAudit(t, s)
 		})
 	}
 }

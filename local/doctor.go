@@ -64,6 +64,8 @@ func (e *examination) checks() []doctor.Check {
 		{Name: "接口权限 (access)", Look: e.access},
 		{Name: "证书 (certificates)", Look: e.certificates},
 		{Name: "策略 (policy)", Look: e.policy},
+		{Name: "核对 (audit)", Look: e.audit},
+		{Name: "外部心跳 (heartbeat outside)", Look: e.outside},
 	}
 }
 

@@ -27,6 +27,8 @@ type health struct {
 	}
 	robot bool
 	at    *time.Location
+	// audit says what the auditor found that does not go away; nil: nobody audits.
+	audit func() []string
 }
 
 // report is the body of both.
@@ -71,6 +73,9 @@ func (h health) ready(w http.ResponseWriter, r *http.Request) error {
 		if deaf := h.deaf(); len(deaf) > 0 {
 			rep.Degraded = append(rep.Degraded, "监控失聪 (watches that cannot hear): "+strings.Join(deaf, ", "))
 		}
+	}
+	if h.audit != nil {
+		rep.Degraded = append(rep.Degraded, h.audit()...)
 	}
 	return answer(w, rep)
 }

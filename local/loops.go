@@ -114,8 +114,8 @@ func (l *loops) dead() []string {
 // wakes tells the loops and the journal what a commit left to do. It exists
 // before they do, because the store does.
 type wakes struct {
-	words, remedies func()
-	note            func(store.Commit)
+	words, remedies, steps func()
+	note                   func(store.Commit)
 }
 
 func (w *wakes) commit(c store.Commit) {
@@ -125,6 +125,9 @@ func (w *wakes) commit(c store.Commit) {
 	}
 	if c.Remedies {
 		w.remedies()
+	}
+	if c.Steps {
+		w.steps()
 	}
 }
 

@@ -21,6 +21,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	trail    *prometheus.CounterVec
+	beats    *prometheus.CounterVec
 
 	emergencies *prometheus.CounterVec
 }
@@ -39,12 +40,15 @@ func newMetrics() *metrics {
 			Name: "trade_monitor_decisions_total", Help: "Lines added to the trails of alerts: what was decided, what became of telling people (word) and of putting it right (remedy).",
 		}, []string{"what", "word", "remedy"}),
 		emergencies: newEmergencies(),
+		beats: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "trade_monitor_heartbeat_requests_total", Help: "Heartbeats to HEARTBEAT_URL: sent, failed, or withheld because not all is well.",
+		}, []string{"result"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "trade_monitor_build_info", Help: "1; the label tells the version.", ConstLabels: prometheus.Labels{"version": version()},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.seconds, m.trail, m.emergencies, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.seconds, m.trail, m.beats, m.emergencies, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"trade-monitor/shared/alerting"
+	"trade-monitor/shared/audit"
 	"trade-monitor/shared/config"
 	"trade-monitor/shared/delivery"
 	"trade-monitor/shared/docker"
@@ -35,6 +36,7 @@ type service struct {
 	journal *journal
 	policy  *admitted
 	watches *watches
+	auditor *audit.Auditor
 	loops   *loops
 	server  *http.Server
 
@@ -119,12 +121,15 @@ func (s *service) assemble(ctx context.Context) error {
 		Owner: s.owner, Policy: policy.policy, Log: s.log, Poll: s.db.poll,
 		Stopped: func(container string) bool { return s.watches.containers.Stopped(container) },
 	})
-	wakes.words, wakes.remedies = words.Wake, remedies.Wake
+	steps := delivery.NewEscalator(s.db, delivery.EscalatorOptions{Log: s.log, Poll: s.db.poll})
+	wakes.words, wakes.remedies, wakes.steps = words.Wake, remedies.Wake, steps.Wake
 	hosts := newHosts(s, engine, remedies)
 	s.watches = newWatches(s, engine, hosts.Wake)
-	s.loops = newLoops(s.log, slices.Concat([]loop{{"emergency", emergency.Run}}, s.watches.loops(), hosts.loops(), []loop{
+	s.auditor = s.newAuditor(wakes)
+	s.loops = newLoops(s.log, slices.Concat([]loop{{"emergency", emergency.Run}}, s.watches.loops(), hosts.loops(), s.auditing(metrics), []loop{
 		{"delivery", words.Run},
 		{"remedy", remedies.Run},
+		{"escalation", steps.Run},
 		{"labels", func(ctx context.Context) error { return policy.follow(ctx, engine, s.log) }},
 		{"policy", file.follow},
 		{"groups", repeat(groupsInterval, s.log, "groups", file.missingGroups(s.db))},
@@ -133,8 +138,8 @@ func (s *service) assemble(ctx context.Context) error {
 		{"retention", repeat(time.Hour, s.log, "retention", s.forgetOldAlerts)},
 	})...)
 	metrics.watch(s.db, s.loops, s.watches)
-	metrics.registry.MustRegister(file, &hostGauges{s.db}, &robotGauges{s.db, policy.policy})
-	h := health{loops: s.loops, db: s.db, policy: file, deaf: s.watches.deaf, emergency: emergency, robot: !alerting.Placeholder(s.cfg.Webhook), at: s.cfg.Location}
+	metrics.registry.MustRegister(file, &hostGauges{s.db}, &robotGauges{s.db, policy.policy}, &auditGauges{s.auditor.Report})
+	h := health{loops: s.loops, db: s.db, policy: file, deaf: s.watches.deaf, audit: s.degradedByAudit(), emergency: emergency, robot: !alerting.Placeholder(s.cfg.Webhook), at: s.cfg.Location}
 	if s.cfg.Mode != alerting.Off {
 		h.docker = engine
 	}

@@ -64,6 +64,7 @@ func testAStormIsToldWithinAMinute(t *testing.T) {
 	checkOrder(t, z, shown)
 	checkStormNumbers(t, z, shown)
 	checkEveryAlert(t, s, posted, last)
+	checkAudit(t, s)
 	resident := peakMemory(t, s.cmd.Process.Pid)
 	t.Logf("figures: %s", stormFigures(z, shown, began, last, resident))
 	if proofLong() {
@@ -96,6 +97,7 @@ func testAStormOnTwoProcessesOfWhichOneIsKilled(t *testing.T) {
 	shown := awaitStormOver(t, robots)
 	checkRate(t, robots, shown)
 	checkEveryAlert(t, s, posted, last)
+	checkAudit(t, s)
 	checkRecordedBetween(t, s, began, last)
 	assert.LessOrEqual(t, carriedBy(t, shown)-z.alerts, largestMessage(t, shown), "at most the one message that was in flight is doubled")
 	checkClock(t, s, -15*time.Second)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"trade-monitor/shared/alerting"
 	"trade-monitor/shared/store/storetest"
 	"trade-monitor/shared/wecom/wecomtest"
 )
@@ -125,7 +126,7 @@ func TestATestThatArrivesSendsWhatWaits(t *testing.T) {
 func TestTestsKeepToTheBudget(t *testing.T) {
 	robots, env := robotsFor(t)
 	s := launch(t, env...)
-	for range 20 {
+	for range alerting.RobotBudget {
 		require.Equal(t, http.StatusOK, s.post("/api/alerts/wechat-groups/0/test", "").status)
 		robots.ExpectWithin(t, time.Second, robots.Key("fallback"), "测试消息")
 	}
@@ -136,7 +137,7 @@ func TestTestsKeepToTheBudget(t *testing.T) {
 	wait, err := strconv.Atoi(over.header.Get("Retry-After"))
 	require.NoError(t, err, over.header)
 	require.True(t, wait > 30 && wait <= 61, "%d s", wait)
-	require.Equal(t, 20, robots.Attempts(robots.Key("fallback")), "nothing was sent for it")
+	require.Equal(t, alerting.RobotBudget, robots.Attempts(robots.Key("fallback")), "nothing was sent for it")
 }
 
 func TestGroupsAreKeptByTheAPI(t *testing.T) {

@@ -50,10 +50,14 @@ type Alert struct {
 	RecheckAt  time.Time // when a refused remediation is decided again; zero: never
 	Trail      TrailEnd
 	LatestText string // fingerprint of the newest title and message
+
+	EscalateAt time.Time // when the next step is taken if nobody acknowledges; zero: none is planned
+	Escalated  Steps     // that were taken
 }
 
 // Words remembers what was last said about an alert.
 type Words struct {
+	First    time.Time // when the first word was decided; zero: none was, or by an older version
 	At       time.Time // when the last word was decided; zero: none was
 	Severity Severity
 	Text     string // fingerprint of the title and message told

@@ -1,6 +1,7 @@
 package alerting
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,10 +42,19 @@ func (p *Policy) MissingGroups(groups []Group) []string {
 			found = append(found, where+".groups: "+p.cannotBeTold(off, lost))
 		}
 	}
+	climb := func(where string, rule Rule) {
+		for i, step := range rule.Escalation {
+			look(fmt.Sprintf("%s.escalate[%d]", where, i), Rule{Groups: step.Groups})
+		}
+	}
 	look("defaults", p.Default)
+	climb("defaults", p.Default)
 	for alertType, rule := range p.Rules {
 		if !slices.Equal(rule.Groups, p.Default.Groups) {
 			look("types."+alertType, rule)
+		}
+		if !slices.EqualFunc(rule.Escalation, p.Default.Escalation, EscalationStep.equal) {
+			climb("types."+alertType, rule)
 		}
 	}
 	slices.Sort(found)

@@ -66,7 +66,7 @@ func Decide(s State, ev Event, p *Policy, groups []Group, now time.Time) (Change
 		c.Stale, c.StaleDecision = closeStale(*alert, p, now)
 		alert = nil
 	}
-	opened := alert == nil
+	opened, was := alert == nil, Severity("")
 	if opened {
 		c.Alert = openAlert(ev, p, now)
 		c.Disproved = s.Ledger.disprovedBy(c.Alert.Fingerprint, p.Rule(ev.Type), now)
@@ -74,16 +74,17 @@ func Decide(s State, ev Event, p *Policy, groups []Group, now time.Time) (Change
 			c.Event = keep(c.Alert, ev, now)
 		}
 	} else {
-		c.Alert = fold(*alert, ev, now)
+		c.Alert, was = fold(*alert, ev, now), alert.Severity
 		c.Event = keep(c.Alert, ev, now)
 	}
 
-	audience, unusable := p.Audience(groups, ev.Type)
+	audience, unusable := p.audience(c.Alert, groups)
 	remedy, skipped := c.decideRemedy(s, p, now)
 	word := c.decideWord(audience, p, ev, now)
 	if skipped && remedy.Code == "budget" && word.Code != "told" {
 		c.tell(audience, Outcome, now) // the breaker opened: a person is asked
 	}
+	c.Alert.planEscalation(p, was, s.Silences)
 	notes := slices.Clone(ev.Notes)
 	if c.Disproved != nil {
 		notes = append(notes, c.Disproved.Reason.Text(p.Language, now))
@@ -131,7 +132,7 @@ func closeStale(a Alert, p *Policy, now time.Time) (*Alert, *Decision) {
 }
 
 func (a *Alert) finish(now time.Time) {
-	a.Status, a.ResolvedAt, a.UpdatedAt, a.RecheckAt = Resolved, now, now, time.Time{}
+	a.Status, a.ResolvedAt, a.UpdatedAt, a.RecheckAt, a.EscalateAt = Resolved, now, now, time.Time{}, time.Time{}
 }
 
 // decideWord tells the audience, or says why not.
@@ -139,11 +140,8 @@ func (c *Change) decideWord(audience []Group, p *Policy, ev Event, now time.Time
 	if len(audience) == 0 {
 		return p.nobody()
 	}
-	if wait := c.Alert.wordWait(p, now); wait.After(now) {
-		if c.Alert.Status == Acknowledged && c.Alert.LatestText == c.Alert.Words.Text {
-			return Reason{Code: "in_hand"} // time alone brings no further word
-		}
-		return Reason{Code: "repeat_wait", Until: wait}
+	if why := c.Alert.said(p, now); !why.IsZero() {
+		return why
 	}
 	return c.tellFiring(audience, now)
 }
@@ -152,7 +150,11 @@ func (c *Change) decideWord(audience []Group, p *Policy, ev Event, now time.Time
 func (c *Change) tellFiring(audience []Group, now time.Time) Reason {
 	why := c.tell(audience, Firing, now)
 	if why.Code == "told" {
-		c.Alert.Words = Words{At: now, Severity: c.Alert.Severity, Text: c.Alert.LatestText}
+		first := c.Alert.Words.First
+		if first.IsZero() {
+			first = now
+		}
+		c.Alert.Words = Words{First: first, At: now, Severity: c.Alert.Severity, Text: c.Alert.LatestText}
 	}
 	return why
 }
@@ -166,20 +168,25 @@ func (p *Policy) nobody() Reason {
 	return Reason{Code: "switched_off"}
 }
 
-// wordWait is when the next word about an alert may be said. A worse severity
-// does not wait, nor does what a silence kept back; changed words wait less; an
-// acknowledged alert is not repeated just because time passes.
-func (a *Alert) wordWait(p *Policy, now time.Time) time.Time {
-	switch last := a.Words; {
+// said is why no further word about an alert is said now; zero: one may be. A
+// worse severity does not wait, nor does what a silence kept back; changed words
+// wait less; an acknowledged alert is not repeated just because time passes.
+func (a *Alert) said(p *Policy, now time.Time) Reason {
+	last, repeat := a.Words, p.RepeatOf(a.Type)
+	switch changed := a.LatestText != last.Text; {
 	case last.At.IsZero(), last.kept(), a.Severity.Rank() > last.Severity.Rank():
-		return now
-	case a.LatestText != last.Text:
-		return last.At.Add(p.ChangedWord)
-	case a.Status == Acknowledged:
-		return now.Add(p.Repeat)
-	default:
-		return last.At.Add(p.Repeat)
+		return Reason{}
+	case !changed && a.Status == Acknowledged:
+		return Reason{Code: "in_hand"}
+	case !changed && repeat == Never:
+		return Reason{Code: "no_repeat"}
+	case changed && (repeat == Never || p.ChangedWord < repeat):
+		repeat = p.ChangedWord
 	}
+	if until := last.At.Add(repeat); until.After(now) {
+		return Reason{Code: "repeat_wait", Until: until}
+	}
+	return Reason{}
 }
 
 // decideRemedy requests the next step of the rule's ladder, or says why not.
@@ -275,7 +282,7 @@ func decideResolved(s State, ev Event, p *Policy, groups []Group, now time.Time)
 	alert := *s.Alert
 	c := Change{Alert: &alert, silences: s.Silences}
 	c.Event = keep(c.Alert, ev, now)
-	audience, unusable := p.Audience(groups, alert.Type)
+	audience, unusable := p.audience(&alert, groups)
 	word := c.tellOver(audience, Over, now)
 	alert.finish(now)
 	note := joined(Reason{Code: "by_sender"}.Text(p.Language, now), unusable, ev.from(p.Language))
@@ -330,6 +337,7 @@ func Recheck(s State, p *Policy, groups []Group, now time.Time) Change {
 		d.Remedy, skipped = c.decideRemedy(s, p, now)
 	}
 	d.Word, d.Note = c.tellLater(skipped && d.Remedy.Code == "budget", p, groups, now)
+	alert.planEscalation(p, alert.Severity, s.Silences)
 	if !d.Word.IsZero() || !d.Remedy.IsZero() {
 		c.Decision = c.Alert.append(d, now)
 	}
@@ -340,7 +348,7 @@ func Recheck(s State, p *Policy, groups []Group, now time.Time) Change {
 // the breaker opened.
 func (c *Change) tellLater(breaker bool, p *Policy, groups []Group, now time.Time) (word Reason, note string) {
 	kept := c.Alert.Words.kept()
-	audience, unusable := p.Audience(groups, c.Alert.Type)
+	audience, unusable := p.audience(c.Alert, groups)
 	switch {
 	case !kept && (!breaker || len(audience) == 0):
 		return Reason{}, ""

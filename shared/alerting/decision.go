@@ -15,6 +15,7 @@ const (
 	WhatMessage      What = "message"      // a message got its verdict
 	WhatRemediation  What = "remediation"  // a remediation changed its state
 	WhatAcknowledged What = "acknowledged" // a person took it
+	WhatEscalated    What = "escalated"    // nobody acknowledged it in time
 	WhatResolved     What = "resolved"     // the alert ended
 )
 
@@ -50,6 +51,7 @@ var whatWords = map[What][2]string{
 	WhatMessage:      {"通知", "notification"},
 	WhatRemediation:  {"处置", "remediation"},
 	WhatAcknowledged: {"已确认", "acknowledged"},
+	WhatEscalated:    {"升级", "escalation"},
 	WhatResolved:     {"已恢复", "resolved"},
 }
 
@@ -79,7 +81,7 @@ func (a *Alert) append(d Decision, now time.Time) *Decision {
 	foldable := d.What == WhatEvent && a.Trail.Code == d.code() && a.Trail.Seq > 0
 	if !foldable {
 		code := d.code()
-		if d.What == WhatMessage || d.What == WhatAcknowledged {
+		if d.What == WhatMessage || d.What == WhatAcknowledged || d.What == WhatEscalated {
 			// Says nothing of remedies: a refusal before it stays said, or each
 			// delivered message would let the same refusal be told again.
 			code += "|" + a.Trail.remedyCode()

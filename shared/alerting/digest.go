@@ -16,6 +16,7 @@ type DigestWord struct {
 	Title    string // of the alert; of an outcome: what was done
 	Action   string // of what a CALL is for: what was done about it; empty: nothing
 	Over     bool   // the alert is over by now
+	InHand   bool   // somebody has acknowledged it by now
 	At       time.Time
 
 	// Whether it calls people. Told is the worst severity at which the group was
@@ -104,7 +105,7 @@ func Fold(words []DigestWord, critical bool, form DigestForm) Digest {
 
 // Firing tells whether it tells of anything that is wrong.
 func (d Digest) Firing() bool {
-	return slices.ContainsFunc(d.Sections, func(s DigestSection) bool { return s.Kind == Firing })
+	return slices.ContainsFunc(d.Sections, func(s DigestSection) bool { return s.Kind == Firing || s.Kind == Escalation })
 }
 
 // add counts a word; the line shows the worst, and of those the newest.
@@ -120,7 +121,7 @@ func (l DigestLine) compare(o DigestLine) int {
 }
 
 // What is wrong goes before what was done about it, and that before what is over.
-var kindOrder = []Kind{Firing, Outcome, Over}
+var kindOrder = []Kind{Firing, Escalation, Outcome, Over}
 
 func (s DigestSection) compare(o DigestSection) int {
 	return cmp.Or(cmp.Compare(slices.Index(kindOrder, s.Kind), slices.Index(kindOrder, o.Kind)),

@@ -50,7 +50,7 @@ func Explain(s *Story, groups []Group, p *Policy, now time.Time) []GroupAccount 
 		a := GroupAccount{ID: g.ID, Name: g.Name, State: GroupNotTold, AsOf: now}
 		if slices.ContainsFunc(audience, func(o Group) bool { return o.ID == g.ID }) {
 			a.Why, a.AsOf = s.keptFrom(now)
-		} else {
+		} else if a.Why = p.laterStep(&s.Alert, g, groups); a.Why.IsZero() {
 			a.Why = p.leftOut(g, s.Alert.Type, audience)
 		}
 		all = append(all, a)

@@ -73,7 +73,7 @@ var containerEvents = []string{ContainerOOM, ContainerUnhealthy, ContainerRestar
 
 // ownAlarms say that Trade Monitor itself does not see or cannot act: every
 // enabled group is told, whatever types it asks for.
-var ownAlarms = []string{RobotBroken, RemediationBrake, WatchIsDeaf, WatchUnmatched, WatchNotFound}
+var ownAlarms = []string{RobotBroken, RemediationBrake, TradeMonitorStuck, WatchIsDeaf, WatchUnmatched, WatchNotFound}
 
 // Wants tells whether the group asked for this alert type. Spaces and the
 // Chinese comma are tolerated.

@@ -138,6 +138,8 @@ func (b *Brief) calls(told []Severity) bool {
 	switch b.Notification.Kind {
 	case Firing:
 		return !slices.ContainsFunc(told, func(s Severity) bool { return s.Rank() >= b.Notification.Severity.Rank() })
+	case Escalation:
+		return b.Alert.Status == Open // else somebody has it by now
 	case Outcome:
 		return b.Remediation != nil && b.Remediation.asksPeople()
 	}

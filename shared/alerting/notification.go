@@ -24,10 +24,11 @@ const (
 type Kind string
 
 const (
-	Firing  Kind = "FIRING"   // the incident began, or goes on
-	Over    Kind = "RESOLVED" // it is over
-	Outcome Kind = "OUTCOME"  // what a remediation came to
-	Call    Kind = "CALL"     // calls people by phone, behind a word that could not
+	Firing     Kind = "FIRING"     // the incident began, or goes on
+	Escalation Kind = "ESCALATION" // it goes on, and nobody has acknowledged it
+	Over       Kind = "RESOLVED"   // it is over
+	Outcome    Kind = "OUTCOME"    // what a remediation came to
+	Call       Kind = "CALL"       // calls people by phone, behind a word that could not
 )
 
 // Notification is word owed to one group about one alert.

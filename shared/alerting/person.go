@@ -15,7 +15,7 @@ func Acknowledge(a Alert, by string, now time.Time) (Change, error) {
 	default:
 		return Change{}, &RefusedError{Reason: Reason{Code: "already_over"}}
 	}
-	a.Status, a.AcknowledgedAt, a.UpdatedAt = Acknowledged, now, now
+	a.Status, a.AcknowledgedAt, a.UpdatedAt, a.EscalateAt = Acknowledged, now, now, time.Time{}
 	if a.Words.kept() {
 		a.Words.Text = a.LatestText // who takes it knows what a silence kept back
 	}
@@ -32,7 +32,7 @@ func Resolve(s State, by string, p *Policy, groups []Group, now time.Time) (Chan
 		return Change{}, nil
 	}
 	c := Change{Alert: &a, silences: s.Silences}
-	audience, unusable := p.Audience(groups, a.Type)
+	audience, unusable := p.audience(&a, groups)
 	word := c.tellOver(audience, Over, now)
 	a.finish(now)
 	c.Decision = a.append(Decision{What: WhatResolved, Word: word, Remedy: Reason{Code: "by_person", Detail: by}, Note: unusable}, now)
@@ -89,7 +89,7 @@ func Settle(s State, r Remediation, p *Policy, groups []Group, now time.Time) Ch
 	if r.Status == Succeeded && r.Action != Stop && a.Active() {
 		a.finish(now) // what was stopped is not well
 	}
-	audience, unusable := p.Audience(groups, a.Type)
+	audience, unusable := p.audience(&a, groups)
 	switch d.Note = joined(d.Note, unusable); {
 	case r.Reason.Code == "alert_over":
 		d.Word = Reason{Code: "already_over"} // people were told of the end: that nothing was done is no news
@@ -192,6 +192,8 @@ func (k Kind) Word(lang Language) string {
 	switch k {
 	case Firing:
 		return lang.Pick("告警", "alert")
+	case Escalation:
+		return lang.Pick("升级通知", "escalation")
 	case Over:
 		return lang.Pick("恢复通知", "all clear")
 	case Outcome:

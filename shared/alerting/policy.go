@@ -64,7 +64,11 @@ type Rule struct {
 	Labels   []string  // metadata keys that are part of the identity
 	Groups   []string  // names or numbers of the groups to tell; empty: those that want the type
 	Mentions []Mention // whom messages mention
-	Guard    Guard     // when the action is held back
+	// Escalation is who is told when nobody acknowledges: at most MaxSteps, each
+	// later than the one before.
+	Escalation []EscalationStep
+	Repeat     time.Duration // between words while events go on; 0: as Policy.Repeat; Never
+	Guard      Guard         // when the action is held back
 	// MinSeverity: events below it are told, and nothing is done; empty: all count.
 	MinSeverity Severity
 	Host        string        // the id or name of the engine, where several have a container of that name
@@ -87,6 +91,18 @@ type Verify struct {
 	Stable  time.Duration // without a health check: running this long
 	Healthy time.Duration // with one: healthy within this …
 	Steady  time.Duration // … and running this long
+}
+
+// Never is a Rule.Repeat that does not come: time alone brings no further word.
+const Never time.Duration = -1
+
+// RepeatOf is the time between two words about an alert of a type while events
+// go on, or Never.
+func (p *Policy) RepeatOf(alertType string) time.Duration {
+	if own := p.Rule(alertType).Repeat; own != 0 {
+		return own
+	}
+	return p.Repeat
 }
 
 // Step is what a ladder's step does; NoAction: people are asked.

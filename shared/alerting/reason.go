@@ -57,6 +57,8 @@ var reasonWords = map[string][2]string{
 	"named_nobody":   {"策略指定的群无法通知：{}；已按平常的规则通知", "groups that the policy names cannot be told: {}; the usual ones are told"},
 	"named_partly":   {"策略指定的群有的未通知：{}", "not told, although the policy names them: {}"},
 	"repeat_wait":    {"同一告警持续中，{left}后再次提醒", "the same alert goes on; next reminder in {left}"},
+	"later_step":     {"无人确认时才通知：升级的第 {} 步", "told when nobody acknowledges: step {} of the escalation"},
+	"no_repeat":      {"同一告警持续中，策略规定不重复提醒", "the same alert goes on; by policy there are no reminders"},
 	"alert_gone":     {"告警记录已被删除", "the alert's record was deleted"},
 	"group_gone":     {"群配置已删除或停用", "the group was deleted or disabled"},
 	"not_opened":     {"没有对应的未恢复告警", "nothing was open"},

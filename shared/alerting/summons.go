@@ -56,7 +56,10 @@ func (p People) And(o People) People { return p.with(o.Users, o.Mobiles, o.All) 
 // calls tells whether a word of a digest calls people, as Brief.calls tells it of
 // one that goes singly.
 func (w DigestWord) calls() bool {
-	b := Brief{Notification: Notification{Kind: w.Kind, Severity: w.Severity}, Remediation: w.Remediation}
+	b := Brief{Notification: Notification{Kind: w.Kind, Severity: w.Severity}, Remediation: w.Remediation, Alert: Alert{Status: Open}}
+	if w.InHand {
+		b.Alert.Status = Acknowledged
+	}
 	var told []Severity
 	if w.Told != "" {
 		told = []Severity{w.Told}

@@ -60,9 +60,16 @@ type Brief struct {
 	Alert        Alert
 	Latest       *KeptEvent   // the newest event, when it is not the one that opened the alert
 	Remediation  *Remediation // the one that the notification is about, else the alert's newest; nil: none
+	Before       []ToldGroup  // of an ESCALATION: who was told of the alert before it
 	Mention      People       // whom the message calls: from the policy alone
 	Format       Format       // how it is written
 	Short        bool         // WeCom refused the whole as too long: half of it must do
+}
+
+// ToldGroup is a group that a word about an alert was owed to.
+type ToldGroup struct {
+	Name string
+	Sent bool // a message with it arrived
 }
 
 // Claim is one message that is this process's to send: its slot is reserved

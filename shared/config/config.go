@@ -51,6 +51,7 @@ type Config struct {
 	PublicURL      string // without a slash at the end; empty: no links in messages
 	TrustedProxies []netip.Prefix
 	HTTPSProxy     alerting.Secret // a URL, perhaps with a password; empty: none
+	HeartbeatURL   alerting.Secret // requested while all is well; holds a token; empty: none
 	RetentionDays  int             // 0: keep all
 
 	Location *time.Location
@@ -156,6 +157,7 @@ type environment struct {
 	PublicURL      string `env:"PUBLIC_URL"`
 	TrustedProxies string `env:"TRUSTED_PROXIES"`
 	HTTPSProxy     string `env:"HTTPS_PROXY"`
+	HeartbeatURL   string `env:"HEARTBEAT_URL"`
 	RetentionDays  string `env:"RETENTION_DAYS,default=0"`
 
 	TZ       string `env:"TZ,default=Asia/Shanghai"`

@@ -93,7 +93,7 @@ func TestEveryNameIsRead(t *testing.T) {
 		"ASYNC_MONITOR_LOG_PATTERN": "synced \\d+", "TRADE_MONITOR_URL": "http://trade-monitor:5005/",
 		"API_TOKENS": "svc:notify:a:b, ops:read+operate:c", "API_ANONYMOUS": "read",
 		"TLS_CERT_FILE": "tls/cert.pem", "TLS_KEY_FILE": "/run/secrets/key.pem",
-		"PUBLIC_URL": "https://tm.example/base/", "TRUSTED_PROXIES": "10.1.2.3/8,::1", "HTTPS_PROXY": "user:pw@proxy:3128",
+		"PUBLIC_URL": "https://tm.example/base/", "TRUSTED_PROXIES": "10.1.2.3/8,::1", "HTTPS_PROXY": "user:pw@proxy:3128", "HEARTBEAT_URL": "https://hc-ping.com/token",
 		"RETENTION_DAYS": "90", "TZ": "Europe/Berlin", "MESSAGE_LANGUAGE": "EN",
 	})
 	assert.Equal(t, 8080, cfg.Port)
@@ -127,6 +127,7 @@ func TestEveryNameIsRead(t *testing.T) {
 	assert.Equal(t, "https://tm.example/base", cfg.PublicURL)
 	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, cfg.TrustedProxies)
 	assert.Equal(t, "http://user:pw@proxy:3128", cfg.HTTPSProxy.Reveal())
+	assert.Equal(t, "https://hc-ping.com/token", cfg.HeartbeatURL.Reveal())
 	assert.Equal(t, 90, cfg.RetentionDays)
 	assert.Equal(t, "Europe/Berlin", cfg.Location.String())
 	assert.Equal(t, alerting.English, cfg.Language)
@@ -182,6 +183,7 @@ func TestOneBadValueStopsTheStart(t *testing.T) {
 		{name: "TLS_CERT_FILE", value: "", with: env{"TLS_KEY_FILE": "key.pem"}}, {name: "TLS_KEY_FILE", value: "", with: env{"TLS_CERT_FILE": "cert.pem"}},
 		{name: "PUBLIC_URL", value: "tm.example"}, {name: "PUBLIC_URL", value: "javascript://x"}, {name: "PUBLIC_URL", value: "https://tm?x=1"},
 		{name: "TRUSTED_PROXIES", value: "proxy"}, {name: "TRUSTED_PROXIES", value: "10.0.0.0/99"},
+		{name: "HEARTBEAT_URL", value: "hc-ping.com/token"}, {name: "HEARTBEAT_URL", value: "ftp://hc-ping.com/token"}, {name: "HEARTBEAT_URL", value: "https:///token"}, {name: "HEARTBEAT_URL", value: "https://h:port/token"},
 		{name: "HTTPS_PROXY", value: "ftp://proxy"}, {name: "HTTPS_PROXY", value: "http://"},
 		{name: "RETENTION_DAYS", value: "-1"}, {name: "RETENTION_DAYS", value: "1.5"},
 		{name: "TZ", value: "Mars/Olympus"}, {name: "TZ", value: "Local"}, {name: "TZ", value: "../etc/passwd"},

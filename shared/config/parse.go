@@ -21,6 +21,7 @@ func (p *problems) serving(cfg *Config, env environment) {
 	cfg.LogFormat = p.choice("LOG_FORMAT", env.LogFormat, "text", "json")
 	cfg.PublicURL = p.link("PUBLIC_URL", env.PublicURL)
 	cfg.HTTPSProxy = p.proxy("HTTPS_PROXY", env.HTTPSProxy)
+	cfg.HeartbeatURL = p.outside("HEARTBEAT_URL", env.HeartbeatURL)
 	cfg.Language = alerting.Language(p.choice("MESSAGE_LANGUAGE", env.Language, string(alerting.Chinese), string(alerting.English)))
 	cfg.Location = p.location("TZ", env.TZ)
 	cfg.TLS = TLS{CertFile: p.path("TLS_CERT_FILE", env.TLSCertFile), KeyFile: p.path("TLS_KEY_FILE", env.TLSKeyFile)}
@@ -72,6 +73,20 @@ func (p *problems) proxy(name, value string) alerting.Secret {
 	u, err := url.Parse(value)
 	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
 		p.add(name, "必须是代理地址，如 http://proxy:3128", "must be the address of a proxy such as http://proxy:3128")
+	}
+	return alerting.Secret(value)
+}
+
+// outside reads the address that is told that all is well, without showing it:
+// whoever knows it can say so.
+func (p *problems) outside(name, value string) alerting.Secret {
+	if value == "" {
+		return ""
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		p.add(name, "必须是 https 或 http 地址", "must be an https or http address")
+		return ""
 	}
 	return alerting.Secret(value)
 }

@@ -96,6 +96,16 @@ func (c Config) ReadPolicy(file string) (PolicyInForce, error) {
 	return c.ParsePolicy(file, content)
 }
 
+// FixedPolicy is the policy of the environment and of POLICY_FILE as it is now,
+// for functions, which live too short to take changes over.
+func (c Config) FixedPolicy() (func() alerting.Policy, error) {
+	in, err := c.ReadPolicy(c.PolicyFile)
+	if err != nil {
+		return nil, fmt.Errorf("POLICY_FILE: %w", err)
+	}
+	return func() alerting.Policy { return in.Policy }, nil
+}
+
 // readSmall refuses what is no plain file before it opens it: to open a pipe
 // may wait for ever.
 func readSmall(name string) ([]byte, error) {

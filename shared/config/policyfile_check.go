@@ -43,9 +43,10 @@ func (r *policyReader) lineOf(alertType string, keys ...string) (line int, given
 	return line, given
 }
 
-// nestedKeys are those of a rule, as places name them.
+// nestedKeys are those of a rule, as places name them, but for repeat, which a
+// policy has besides.
 var nestedKeys = []string{"action", "manual", "target", "host", "minSeverity", "cooldown", "backoff", "budget.max", "budget.per", "startGrace", "engineWait",
-	"verify.stable", "verify.healthy", "verify.steady", "symptom", "labels", "groups", "mention"}
+	"verify.stable", "verify.healthy", "verify.steady", "symptom", "labels", "groups", "mention", "escalate"}
 
 // policyKeys hold the policy back, and no person.
 var policyKeys = []string{"minSeverity", "cooldown", "backoff", "budget.max", "budget.per", "startGrace"}
@@ -104,6 +105,7 @@ func (r *policyReader) doubts(c Config, in *PolicyInForce) {
 		r.idle(name, rule)
 		r.steps(name, rule)
 		r.unmet(name, rule, p)
+		r.climbs(name, rule, p)
 		if line, given := r.lineOf(name, "action"); given && c.Mode == alerting.Off && rule.Action != alerting.NoAction {
 			r.warn(line, place{alertType: name, key: "action"}, "REMEDIATION_MODE=off，不会自动执行", "REMEDIATION_MODE=off: it is not done by itself")
 		}
@@ -111,6 +113,7 @@ func (r *policyReader) doubts(c Config, in *PolicyInForce) {
 	r.reach("", p.Default, p)
 	r.steps("", p.Default)
 	r.brakes(p.Brake)
+	r.repeats()
 	if line, given := r.lineOf("", "symptom"); given {
 		r.outlives(line, place{key: "defaults.symptom"}, p.Default.Symptom, p.IncidentGap)
 	}

@@ -119,6 +119,12 @@ func TestDoubtsAreWarnedOfAndDoNotRefuse(t *testing.T) {
 		"types: {A: {action: stop, verify: {steady: 1m, stable: 1m}}}":                                                                {"1 types.A.verify.steady"},
 		"types: {A: {action: stop, manual: restart, verify: {steady: 1m}}}":                                                           nil,
 
+		"repeat: 1h\ndefaults: {repeat: never}":   {"1 repeat"},
+		"repeat: 1h\ntypes: {A: {repeat: never}}": nil,
+		"types: {CONTAINER_UNHEALTHY: {escalate: [{after: 1m, groups: [a]}, {after: 2m, groups: [b], severity: CRITICAL}]}}": {"1 types.CONTAINER_UNHEALTHY.escalate[1].severity"},
+		"types: {A: {escalate: [{after: 1m, groups: [a], severity: CRITICAL}]}}":                                             nil,
+		"defaults: {escalate: [{after: 1m, groups: [a], severity: CRITICAL}]}":                                               nil, // for types that get worse
+
 		"types: {CONTAINER_UNHEALTHY: {verify: {steady: 5m}}}":                                                                   nil,
 		"types: {CONTAINER_UNHEALTHY: {verify: {steady: 6m}}}":                                                                   {"1 types.CONTAINER_UNHEALTHY.verify.steady"},
 		"types:\n  CONTAINER_UNHEALTHY:\n    symptom: 1m":                                                                        {"3 types.CONTAINER_UNHEALTHY.verify.steady"},

@@ -83,7 +83,7 @@ func (r *policyReader) alertType(key *yaml.Node, at place) bool {
 
 // ruleKeys are the keys of defaults and of a type, in the order of the
 // documentation.
-var ruleKeys = []string{"action", "manual", "target", "host", "minSeverity", "cooldown", "backoff", "budget", "startGrace", "engineWait", "verify", "symptom", "labels", "groups", "mention"}
+var ruleKeys = []string{"action", "manual", "target", "host", "minSeverity", "cooldown", "backoff", "budget", "startGrace", "engineWait", "verify", "symptom", "labels", "groups", "mention", "escalate", "repeat"}
 
 // typeKeys belong to one type: in the defaults, events of every unknown type
 // would touch one container, or one host alone.
@@ -105,6 +105,8 @@ func (r *policyReader) rule(node *yaml.Node, at place, rule *alerting.Rule) {
 		"labels":      r.words(&rule.Labels, 8, judge{valid: isLabel, zh: "必须是 metadata 的名称", en: "must be the name of a metadata key"}),
 		"groups":      r.words(&rule.Groups, 50, named),
 		"mention":     r.mention(&rule.Mentions),
+		"escalate":    r.escalate(&rule.Escalation),
+		"repeat":      r.reminder(&rule.Repeat),
 		"budget": func(v *yaml.Node, at place) {
 			r.section(v, at, []field{{"max", r.budget(&rule.Guard.Budget)}, {"per", r.duration(&rule.Guard.Per)}})
 		},

@@ -32,7 +32,7 @@ func short(d time.Duration) string {
 // setting is one value of a policy: a scalar or a list.
 type setting struct {
 	at    place
-	value any // string, int, float64, []string or mentions
+	value any // string, int, float64, []string, mentions or escalations
 }
 
 func (s setting) text() string {
@@ -40,6 +40,8 @@ func (s setting) text() string {
 	case []string:
 		return "[" + strings.Join(v, ", ") + "]"
 	case mentions:
+		return v.text()
+	case escalations:
 		return v.text()
 	}
 	return fmt.Sprint(s.value) // a factor from 1 to 10 as 2 or 1.5
@@ -91,6 +93,8 @@ func ruleSettings(at place, rule alerting.Rule) []setting {
 		{at.below("labels"), rule.Labels},
 		{at.below("groups"), rule.Groups},
 		{at.below("mention"), mentions(rule.Mentions)},
+		{at.below("escalate"), escalations(rule.Escalation)},
+		{at.below("repeat"), reminders(rule.Repeat)},
 	}
 	return slices.DeleteFunc(all, func(s setting) bool { text, ok := s.value.(string); return ok && text == "" })
 }
@@ -199,6 +203,8 @@ func (s setting) node(comment string) *yaml.Node {
 	case []string:
 		n = sequence(v)
 	case mentions:
+		n = v.node()
+	case escalations:
 		n = v.node()
 	}
 	n.LineComment = "# " + comment

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -25,6 +26,7 @@ const hard = `types:
   "A: {B} # C": {action: restart, cooldown: 1500ms}
   LADDER: {action: [restart, start, stop], manual: stop, host: "?/2", minSeverity: ERROR, backoff: 1.25, startGrace: 0s, verify: {steady: 0s}}
   CONTAINER_UNHEALTHY: {verify: {steady: 0s}}
+  ESCALATE: {escalate: [{after: 10s, groups: ["404", "a, b", "null", "{x}"], severity: critical}, {after: 1h30m, groups: [g]}], repeat: never}
   GROUPS: {groups: ["值班群", "#1", "404", "a, b", "null", "{x}"], mention: {CRITICAL: ["1", "null", "z@corp.example", "13800000000", "@all"], INFO: [z, 13800000001]}}
 `
 
@@ -34,7 +36,8 @@ func TestWhatIsShownSaysTheSameWhenItIsReadBack(t *testing.T) {
 	for _, e := range []env{{}, {"REMEDIATION_CONTAINERS": "one,two", "ASYNC_MONITOR_TICKER_TIMEOUT": "1.5"}, {"REMEDIATION_CONTAINERS": "", "ASYNC_MONITOR_TICKER_TIMEOUT": "168h"}, {"WECHAT_MENTION_MOBILES": "13800000000,+85261234567,@all"}} {
 		for _, text := range []string{"{}", hard, strings.Replace(string(full), "symptom: 8m", "symptom: 169h", 1), "incidentGap: 3m", "defaults: {verify: {steady: 2m}, action: [restart, escalate], minSeverity: CRITICAL, backoff: 2}\ntypes: {A: {}, B: {action: stop, minSeverity: INFO, backoff: 1, verify: {steady: 0s}}}",
 			"brake: {containers: 0}", "defaults: {labels: [a]}\ntypes: {A: {labels: []}}",
-			"defaults: {groups: [a], mention: [zhang]}\ntypes: {A: {groups: [], mention: []}, B: {mention: {ERROR: [li]}}}"} {
+			"defaults: {groups: [a], mention: [zhang]}\ntypes: {A: {groups: [], mention: []}, B: {mention: {ERROR: [li]}}}",
+			"defaults: {repeat: 1h, escalate: [{after: 15m, groups: [a]}]}\ntypes: {A: {repeat: never, escalate: []}, B: {repeat: 2h}, CONTAINER_DOWN: {escalate: [{after: 15m, groups: [b]}]}}"} {
 			sameWhenReadBack(t, e, parse(t, e, text))
 		}
 	}
@@ -112,7 +115,7 @@ func TestThePageNamesEveryKey(t *testing.T) {
 }
 
 func TestEachValueIsShownWithWhereItComesFrom(t *testing.T) {
-	in := parse(t, env{"REMEDIATION_CONTAINERS": "one", "ASYNC_MONITOR_CHECK_INTERVAL": "30"}, "repeat: 2h\ntypes:\n  A:\n    action: [restart, escalate]\n    target: one\n    backoff: 1.5\n    verify: {steady: 1m}\n    budget: {max: 2}\n    groups: [值班群, 3]\n    mention:\n      ERROR: [zhang.san, li.si]\n      CRITICAL: [boss]\n")
+	in := parse(t, env{"REMEDIATION_CONTAINERS": "one", "ASYNC_MONITOR_CHECK_INTERVAL": "30"}, "repeat: 2h\ntypes:\n  A:\n    action: [restart, escalate]\n    target: one\n    backoff: 1.5\n    verify: {steady: 1m}\n    budget: {max: 2}\n    groups: [值班群, 3]\n    mention:\n      ERROR: [zhang.san, li.si]\n      CRITICAL: [boss]\n    escalate: [{after: 15m, groups: [经理群, 4], severity: error}]\n    repeat: 0\n")
 	shown, err := in.YAML()
 	require.NoError(t, err)
 	lines := strings.Split(string(shown), "\n")
@@ -135,6 +138,9 @@ func TestEachValueIsShownWithWhereItComesFrom(t *testing.T) {
 		"    mention: {ERROR: [zhang.san, li.si], CRITICAL: [boss]} # 策略文件第 11 行 (file, line 11)",
 		"  groups: [] # 默认 (default)",
 		"  mention: [] # 默认 (default)",
+		"    escalate: [{after: 15m, groups: [经理群, '4'], severity: ERROR}] # 策略文件第 13 行 (file, line 13)",
+		"    repeat: never # 策略文件第 14 行 (file, line 14)",
+		"  escalate: [] # 默认 (default)",
 		"    symptom: 4m30s # 环境变量 (environment): ASYNC_MONITOR_TICKER_TIMEOUT + ASYNC_MONITOR_CHECK_INTERVAL",
 	} {
 		assert.Contains(t, lines, want)
@@ -174,6 +180,11 @@ func TestChangesNameWhatIsDifferent(t *testing.T) {
 	}, before.Changes(after))
 	assert.Empty(t, after.Changes(after))
 
+	before, after = parse(t, env{}, "types: {A: {repeat: 1h, escalate: [{after: 15m, groups: [a]}]}}"), parse(t, env{}, "types: {A: {repeat: 0s, escalate: [{after: 15m, groups: [a, b]}, {after: 1h, groups: [c], severity: CRITICAL}]}}")
+	assert.ElementsMatch(t, []string{
+		"types.A.repeat: 1h → never", "types.A.escalate: [{after: 15m, groups: [a]}] → [{after: 15m, groups: [a, b]}, {after: 1h, groups: [c], severity: CRITICAL}]",
+	}, before.Changes(after))
+
 	before, after = parse(t, env{}, "types: {A: {action: restart}}"), parse(t, env{}, "brake: {containers: 0}\ntypes: {A: {action: [restart, stop, escalate], manual: restart, host: h, minSeverity: ERROR, backoff: 1.5, startGrace: 0s, verify: {steady: 1m}}}")
 	assert.ElementsMatch(t, []string{
 		"brake.containers: 3 → 0", "types.A.action: restart → [restart, stop, escalate]", "types.A.host: - → h", "types.A.minSeverity: INFO → ERROR",
@@ -187,7 +198,7 @@ func FuzzPolicyFile(f *testing.F) {
 	for _, seed := range []string{
 		string(full), hard, "{}", "# x", "repeat: 5m\n---\n{}", "a: &a [*a]", "<<: *x", "repeat: !!binary eA==", "types: {A: {labels: [a,a]}}", "\xff", "defaults: {budget: 3}",
 		"%YAML 1.1\n---\nrepeat: 5m", "? a\n: b", "repeat: |\n  5m\n", "{{{{", "types:\n\tA: 1", "containers: [a*]", "repeat: .inf", "\uFEFFrepeat: 5m", "defaults: {mention: {ERROR: [a], INFO: }}", "defaults: {mention: [a, a], groups: [[]]}",
-		"defaults: {action: [restart, escalate], backoff: 1e0}", "defaults: {backoff: 9.999999999999999}", "defaults: {action: [escalate, [], ]}", "brake: {containers: 0, per: 1s}", "types: {CONTAINER_UNHEALTHY: {verify: {steady: 0h}, host: 'a:b/c'}}",
+		"defaults: {action: [restart, escalate], backoff: 1e0}", "defaults: {repeat: 0, escalate: [{after: 24h, groups: [a]}, {}, ~]}", "types: {A: {repeat: never, escalate: [{after: 10s, groups: [a], severity: INFO}, {after: 1000m, groups: ['1', x]}]}}", "defaults: {backoff: 9.999999999999999}", "defaults: {action: [escalate, [], ]}", "brake: {containers: 0, per: 1s}", "types: {CONTAINER_UNHEALTHY: {verify: {steady: 0h}, host: 'a:b/c'}}",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -213,6 +224,13 @@ func FuzzPolicyFile(f *testing.F) {
 			for _, m := range rule.Mentions {
 				require.False(t, slices.ContainsFunc(m.Users, func(user string) bool { return !alerting.UserID(user) }), "%v", m)
 			}
+			require.LessOrEqual(t, len(rule.Escalation), alerting.MaxSteps)
+			for i, step := range rule.Escalation {
+				require.NotEmpty(t, step.Groups)
+				require.True(t, step.After >= alerting.ShortestStep && step.After <= alerting.LongestStep, step.After)
+				require.True(t, i == 0 || step.After > rule.Escalation[i-1].After, "%v", rule.Escalation)
+			}
+			require.True(t, rule.Repeat == 0 || rule.Repeat == alerting.Never || rule.Repeat >= time.Second)
 			require.Positive(t, rule.Guard.Budget)
 			require.True(t, rule.Guard.Backoff >= 1 && rule.Guard.Backoff <= 10)
 			require.NotContains(t, []alerting.Action{alerting.Escalate, ""}, rule.Action)

@@ -59,6 +59,7 @@ func TestEveryKeyOfThePolicyFileIsRead(t *testing.T) {
 		Verify:  alerting.Verify{Stable: 45 * time.Second, Healthy: 4 * time.Minute, Steady: time.Minute},
 		Symptom: 7 * time.Minute,
 		Groups:  []string{"运维群"}, Mentions: []alerting.Mention{{From: alerting.Critical, Users: []string{"boss"}}},
+		Escalation: []alerting.EscalationStep{{After: 30 * time.Minute, Groups: []string{"经理群"}}},
 	}
 	assert.Equal(t, defaults, p.Rule("NEVER_NAMED"))
 
@@ -68,6 +69,9 @@ func TestEveryKeyOfThePolicyFileIsRead(t *testing.T) {
 	ticker.Host, ticker.Guard.Backoff, ticker.Verify.Steady = "trading-1", 2, 0
 	ticker.Groups = []string{"值班群", "3"}
 	ticker.Mentions = []alerting.Mention{{From: alerting.Warning, Users: []string{"zhang.san"}}, {From: alerting.Critical, Users: []string{"boss", "li.si"}}}
+	ticker.Escalation = []alerting.EscalationStep{
+		{After: 15 * time.Minute, Groups: []string{"值班经理群", "4"}, Severity: alerting.Error}, {After: time.Hour, Groups: []string{"总监群"}}, // INFO is every alert
+	}
 	assert.Equal(t, ticker, p.Rule(alerting.TickerSyncTimeout), "what a type does not say it takes from defaults")
 
 	stuck := defaults
@@ -75,6 +79,7 @@ func TestEveryKeyOfThePolicyFileIsRead(t *testing.T) {
 	stuck.Ladder, stuck.Manual = []alerting.Action{alerting.Restart, alerting.Restart, alerting.Escalate}, alerting.Stop
 	stuck.MinSeverity, stuck.Guard.StartGrace, stuck.Verify.Steady = "", 0, 0 // INFO is what holds without one
 	stuck.Groups, stuck.Mentions = []string{}, []alerting.Mention{{From: alerting.Info, Users: []string{"li.si"}}}
+	stuck.Escalation, stuck.Repeat = nil, alerting.Never
 	assert.Equal(t, stuck, p.Rule("ORDER_STUCK"))
 
 	require.Len(t, p.Logs, 2)
@@ -233,6 +238,29 @@ func TestEachMistakeIsNamedWithItsLine(t *testing.T) {
 		"types:\n  A:\n    mentions: [zhang]":                                            "3 types.A.mentions",
 		"defaults: {mention: [" + people(21) + "]}":                                      "1 defaults.mention",
 		"defaults: {mention: {INFO: [" + people(11) + "], ERROR: [" + people(10) + "]}}": "1 defaults.mention",
+		// Who is told when nobody acknowledges, and how often.
+		"escalate: []":                                                                             "1 escalate",
+		"types:\n  A:\n    escalation: []":                                                         "3 types.A.escalation",
+		"defaults:\n  escalate: 15m":                                                               "2 defaults.escalate",
+		"defaults:\n  escalate:":                                                                   "2 defaults.escalate",
+		"defaults:\n  escalate: {after: 15m}":                                                      "2 defaults.escalate",
+		"defaults:\n  escalate:\n    - 15m":                                                        "3 defaults.escalate[0]",
+		"defaults:\n  escalate:\n    - {after: 15m}":                                               "3 defaults.escalate[0].groups",
+		"defaults:\n  escalate:\n    - {after: 15m, groups: []}":                                   "3 defaults.escalate[0].groups",
+		"defaults:\n  escalate:\n    - {after: 15m, groups: g}":                                    "3 defaults.escalate[0].groups",
+		"defaults:\n  escalate:\n    - groups: [g]":                                                "3 defaults.escalate[0].after",
+		"defaults:\n  escalate:\n    - groups: [g]\n      after:":                                  "4 defaults.escalate[0].after",
+		"defaults:\n  escalate: [{after: 9s, groups: [g]}]":                                        "2 defaults.escalate[0].after",
+		"defaults:\n  escalate: [{after: 25h, groups: [g]}]":                                       "2 defaults.escalate[0].after",
+		"defaults:\n  escalate: [{after: 15, groups: [g]}]":                                        "2 defaults.escalate[0].after",
+		"defaults:\n  escalate:\n    - {after: 15m, groups: [g]}\n    - {after: 15m, groups: [h]}": "4 defaults.escalate[1].after",
+		"defaults:\n  escalate: [{after: 15m, groups: ['https://h/?key=x']}]":                      "2 defaults.escalate[0].groups[0]",
+		"defaults:\n  escalate: [{after: 15m, groups: [g], severity: bad}]":                        "2 defaults.escalate[0].severity",
+		"defaults:\n  escalate: [{after: 15m, group: [g]}]":                                        "2 defaults.escalate[0].group",
+		"defaults: {escalate: [" + strings.Repeat("{after: 15m, groups: [g]}, ", 6) + "]}":         "1 defaults.escalate",
+		"defaults: {repeat: always}":                                                               "1 defaults.repeat",
+		"defaults: {repeat: -1s}":                                                                  "1 defaults.repeat",
+		"repeat: never":                                                                            "1 repeat",
 		// What YAML can do and a policy does not need.
 		"repeat: &x 5m":               "1",
 		"repeat: !!str 5m":            "1",

@@ -58,6 +58,8 @@ type Alert struct {
 	Occurrences    int64           `json:"occurrences"`
 	LastSeenAt     Stamp           `json:"lastSeenAt"`
 	AcknowledgedAt Stamp           `json:"acknowledgedAt"`
+	EscalatesAt    Stamp           `json:"escalatesAt"`
+	Escalated      int             `json:"escalated"`
 	Metadata       json.RawMessage `json:"metadata"`
 	Fingerprint    *string         `json:"fingerprint"`
 }
@@ -70,6 +72,7 @@ func (v Views) Alert(a alerting.Alert) Alert {
 		WechatSent: a.WechatSent, WechatSentAt: v.At(a.WechatSentAt), ResolvedAt: v.At(a.ResolvedAt),
 		CreatedAt: v.At(a.CreatedAt), UpdatedAt: v.At(a.UpdatedAt), Occurrences: a.Occurrences,
 		LastSeenAt: v.At(a.LastSeenAt), AcknowledgedAt: v.At(a.AcknowledgedAt),
+		EscalatesAt: v.At(a.EscalateAt), Escalated: a.Escalated.Count(),
 		Metadata: object(a.Metadata), Fingerprint: orNull(a.Fingerprint),
 	}
 }

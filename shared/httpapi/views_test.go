@@ -40,7 +40,7 @@ func TestAnAlertShowsTheGuidesColumnsFirst(t *testing.T) {
 	}))
 	assert.Equal(t, `{"id":9007199254740993,"alertType":"T","serviceName":"s","severity":"ERROR","title":"t","message":"m","status":"OPEN",`+
 		`"actionTaken":null,"wechatSent":false,"wechatSentAt":null,"resolvedAt":null,"createdAt":"2026-02-25T12:00:00.500+08:00","updatedAt":null,`+
-		`"occurrences":2,"lastSeenAt":null,"acknowledgedAt":null,"metadata":{"b":1,"a":2},"fingerprint":null}`, got)
+		`"occurrences":2,"lastSeenAt":null,"acknowledgedAt":null,"escalatesAt":null,"escalated":0,"metadata":{"b":1,"a":2},"fingerprint":null}`, got)
 }
 
 func TestARowThatSomebodySpoiltDoesNotHideThePage(t *testing.T) {

@@ -293,6 +293,11 @@ func (t *tx) brief(ctx context.Context, n alerting.Notification) (*alerting.Brie
 		return nil, fmt.Errorf("read the newest remediation: %w", err)
 	}
 	b := &alerting.Brief{Notification: n, Alert: *alert, Latest: latest, Remediation: remediation, Short: n.Reason.Form() != alerting.FullDigest}
+	if n.Kind == alerting.Escalation {
+		if b.Before, err = t.toldBefore(ctx, n); err != nil {
+			return nil, err
+		}
+	}
 	return b, t.mention(ctx, b)
 }
 

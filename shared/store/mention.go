@@ -18,8 +18,8 @@ func (t *tx) mention(ctx context.Context, b *alerting.Brief) error {
 		var severity sql.NullString
 		err := row.Scan(&severity)
 		return alerting.Severity(severity.String), err
-	}, "SELECT DISTINCT severity FROM alert_notifications WHERE alert_id = ? AND group_id = ? AND kind = ? AND status = ?",
-		b.Alert.ID, b.Notification.GroupID, string(alerting.Firing), string(alerting.Sent))
+	}, "SELECT DISTINCT severity FROM alert_notifications WHERE alert_id = ? AND group_id = ? AND kind IN (?, ?) AND status = ?",
+		b.Alert.ID, b.Notification.GroupID, string(alerting.Firing), string(alerting.Escalation), string(alerting.Sent))
 	if err != nil {
 		return fmt.Errorf("read what the group was told: %w", err)
 	}
@@ -38,5 +38,5 @@ func (t *tx) toldRank() string {
 	for _, severity := range alerting.Severities {
 		rank += fmt.Sprintf(" WHEN '%s' THEN %d", severity, severity.Rank())
 	}
-	return "CASE WHEN a.occurrences > 1 THEN (SELECT MAX(" + rank + " ELSE 0 END) FROM alert_notifications o WHERE o.alert_id = n.alert_id AND o.group_id = n.group_id AND o.kind = 'FIRING' AND o.status = 'SENT') END"
+	return "CASE WHEN a.occurrences > 1 THEN (SELECT MAX(" + rank + " ELSE 0 END) FROM alert_notifications o WHERE o.alert_id = n.alert_id AND o.group_id = n.group_id AND o.kind IN ('FIRING', 'ESCALATION') AND o.status = 'SENT') END"
 }

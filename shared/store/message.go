@@ -153,6 +153,7 @@ func (t *tx) digestWords(ctx context.Context, message int64) ([]alerting.DigestW
 		}
 		w.Type, w.Service, w.Title, w.At = alertType.String, service.String, title.String, instant(created)
 		w.Over = alerting.AlertStatus(status.String) == alerting.Resolved
+		w.InHand = alerting.AlertStatus(status.String) == alerting.Acknowledged
 		if w.Kind == alerting.Outcome && action.String != "" {
 			w.Title = action.String
 		}

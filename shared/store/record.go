@@ -334,6 +334,9 @@ func (b *batchTx) decide(ctx context.Context, c *call, out *result) error {
 		state.Ledger = *l
 	}
 	change, receipt := alerting.Decide(state, c.event, &b.t.policy, b.groups, b.t.now)
+	if !c.event.Resolved {
+		b.w.totals[totalKey{scope: scopeEvents}]++ // taken, whatever its alert makes of it
+	}
 	after, err := b.w.apply(ctx, current, change)
 	if err != nil {
 		return err

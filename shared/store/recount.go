@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 )
 
 // Recount makes the totals what the alerts are: rows that people insert, change
@@ -64,25 +65,74 @@ func (t *tx) mend(ctx context.Context, drift map[totalKey]int64, shard int) erro
 	return w.writeTotals(ctx, shard)
 }
 
-// drift is how far the alerts are ahead of their totals.
+// counting adds or takes away what a query counts.
+type counting struct {
+	sign  int64
+	query string
+}
+
+// drift is how far the alerts are ahead of their totals. Those that the auditor
+// compares are not mended: that would hide what they are there to show. Two
+// exceptions are no fault: there is no baseline yet, and alerts were deleted by
+// SQL, with their events.
 func (s *Store) drift(ctx context.Context, q querier) (map[totalKey]int64, error) {
 	exact := s.dialect.Binary
 	kind := "alert_type" + exact + ", status" + exact + ", severity" + exact
 	drift := map[totalKey]int64{}
-	for _, count := range []struct {
-		sign  int64
-		query string
-	}{
+	err := tallies(ctx, q, drift, []counting{
 		{1, "SELECT 'A', '', " + kind + ", COUNT(*) FROM alert_records GROUP BY 3, 4, 5"},
 		{1, "SELECT 'S', service_name" + exact + ", " + kind + ", COUNT(*) FROM alert_records GROUP BY 2, 3, 4, 5"},
 		{1, "SELECT 'H', '', action, status, '', COUNT(*) FROM alert_remediations WHERE status IN (" + overs + ") GROUP BY action, status"},
 		{-1, "SELECT scope, service_name, alert_type, status, severity, SUM(n) FROM alert_totals WHERE scope IN ('A', 'S', 'H') GROUP BY scope, service_name, alert_type, status, severity"},
-	} {
-		if err := tally(ctx, q, drift, count.sign, count.query); err != nil {
-			return nil, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	based := map[totalKey]int64{}
+	if err := tally(ctx, q, based, 1, "SELECT 'B', '', '', '', '', COALESCE(SUM(n), 0) FROM alert_totals WHERE scope = 'B'"); err != nil {
+		return nil, err
+	}
+	baseline := totalKey{scope: scopeBaseline}
+	switch {
+	case based[baseline] == 0:
+		drift[baseline] = 1
+		err = tallies(ctx, q, drift, slices.Concat(countEvents, countWords))
+	case gone(drift):
+		err = tallies(ctx, q, drift, countEvents)
+	}
+	return drift, err
+}
+
+// What the auditor's totals are begun with.
+var (
+	countEvents = []counting{
+		{1, "SELECT 'E', '', '', '', '', COALESCE(SUM(occurrences), 0) FROM alert_records WHERE fingerprint IS NOT NULL"},
+		{-1, "SELECT 'E', '', '', '', '', COALESCE(SUM(n), 0) FROM alert_totals WHERE scope = 'E'"},
+	}
+	countWords = []counting{
+		{1, "SELECT 'W', '', '', '', '', COUNT(*) FROM alert_notifications"},
+		{-1, "SELECT 'W', '', '', '', '', COALESCE(SUM(n), 0) FROM alert_totals WHERE scope = 'W'"},
+	}
+)
+
+// gone tells whether there are fewer alerts than the totals say.
+func gone(drift map[totalKey]int64) bool {
+	var alerts int64
+	for k, n := range drift {
+		if k.scope == scopeAll {
+			alerts += n
 		}
 	}
-	return drift, nil
+	return alerts < 0
+}
+
+func tallies(ctx context.Context, q querier, into map[totalKey]int64, all []counting) error {
+	for _, c := range all {
+		if err := tally(ctx, q, into, c.sign, c.query); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func tally(ctx context.Context, q querier, into map[totalKey]int64, sign int64, query string) error {

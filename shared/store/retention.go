@@ -128,8 +128,16 @@ func (t *tx) forget(ctx context.Context, some []ended) error {
 		w.countRemedy(c.Action, c.Status, -c.N)
 	}
 	for _, table := range childTables {
-		if err := t.update(ctx, "DELETE FROM "+table+" WHERE alert_id IN ("+list(len(ids))+")", ids...); err != nil {
+		deleted, err := t.exec(ctx, "DELETE FROM "+table+" WHERE alert_id IN ("+list(len(ids))+")", ids...)
+		if err != nil {
 			return fmt.Errorf("delete from %s: %w", table, err)
+		}
+		if table == "alert_notifications" {
+			n, err := deleted.RowsAffected()
+			if err != nil {
+				return fmt.Errorf("count the words that were deleted: %w", err)
+			}
+			w.totals[totalKey{scope: scopeOwed}] -= n
 		}
 	}
 	if err := t.update(ctx, "DELETE FROM alert_records WHERE id IN ("+list(len(ids))+")", ids...); err != nil {

@@ -13,13 +13,13 @@ import (
 
 const alertInsertColumns = "alert_type, service_name, severity, title, message, status, action_taken, wechat_sent, wechat_sent_at, resolved_at, created_at, updated_at, " +
 	"fingerprint, metadata, occurrences, created_us, updated_us, last_seen_us, acknowledged_us, resolved_us, wechat_sent_us, " +
-	"word_us, word_severity, word_text, latest_text, recheck_us, trail_seq, trail_code"
+	"word_us, word_severity, word_text, latest_text, recheck_us, trail_seq, trail_code, word_first_us, escalate_us, escalated"
 
 const alertColumns = "id, " + alertInsertColumns
 
 const updateAlert = "UPDATE alert_records SET severity = ?, status = ?, action_taken = ?, resolved_at = ?, updated_at = ?, " +
 	"occurrences = ?, updated_us = ?, last_seen_us = ?, acknowledged_us = ?, resolved_us = ?, " +
-	"word_us = ?, word_severity = ?, word_text = ?, latest_text = ?, recheck_us = ?, trail_seq = ?, trail_code = ? WHERE id = ?"
+	"word_us = ?, word_severity = ?, word_text = ?, latest_text = ?, recheck_us = ?, trail_seq = ?, trail_code = ?, word_first_us = ?, escalate_us = ?, escalated = ? WHERE id = ?"
 
 func (s *Store) alertRow(a *alerting.Alert) []any {
 	return []any{
@@ -28,6 +28,7 @@ func (s *Store) alertRow(a *alerting.Alert) []any {
 		text(a.Fingerprint), text(string(a.Metadata)), a.Occurrences, micros(a.CreatedAt), micros(a.UpdatedAt), micros(a.LastSeenAt),
 		micros(a.AcknowledgedAt), micros(a.ResolvedAt), micros(a.WechatSentAt),
 		micros(a.Words.At), text(string(a.Words.Severity)), text(a.Words.Text), text(a.LatestText), micros(a.RecheckAt), a.Trail.Seq, text(a.Trail.Code),
+		micros(a.Words.First), micros(a.EscalateAt), int64(a.Escalated),
 	}
 }
 
@@ -35,7 +36,8 @@ func (s *Store) alertUpdate(a *alerting.Alert) []any {
 	return []any{
 		string(a.Severity), string(a.Status), text(a.ActionTaken), s.datetime(a.ResolvedAt), s.datetime(a.UpdatedAt),
 		a.Occurrences, micros(a.UpdatedAt), micros(a.LastSeenAt), micros(a.AcknowledgedAt), micros(a.ResolvedAt),
-		micros(a.Words.At), text(string(a.Words.Severity)), text(a.Words.Text), text(a.LatestText), micros(a.RecheckAt), a.Trail.Seq, text(a.Trail.Code), a.ID,
+		micros(a.Words.At), text(string(a.Words.Severity)), text(a.Words.Text), text(a.LatestText), micros(a.RecheckAt), a.Trail.Seq, text(a.Trail.Code),
+		micros(a.Words.First), micros(a.EscalateAt), int64(a.Escalated), a.ID,
 	}
 }
 
@@ -52,11 +54,11 @@ type scanner interface{ Scan(...any) error }
 func (s *Store) scanAlert(row scanner) (alerting.Alert, error) {
 	var a alerting.Alert
 	var action, sentAt, resolvedAt, createdAt, updatedAt, fingerprint, metadata, wordSeverity, wordText, latestText, trailCode sql.NullString
-	var createdUs, updatedUs, seenUs, ackUs, resolvedUs, sentUs, wordUs, recheckUs sql.NullInt64
+	var createdUs, updatedUs, seenUs, ackUs, resolvedUs, sentUs, wordUs, recheckUs, firstUs, escalateUs sql.NullInt64
 	var severity, status string
 	err := row.Scan(&a.ID, &a.Type, &a.Service, &severity, &a.Title, &a.Message, &status, &action, (*truth)(&a.WechatSent), &sentAt, &resolvedAt, &createdAt, &updatedAt,
 		&fingerprint, &metadata, &a.Occurrences, &createdUs, &updatedUs, &seenUs, &ackUs, &resolvedUs, &sentUs,
-		&wordUs, &wordSeverity, &wordText, &latestText, &recheckUs, &a.Trail.Seq, &trailCode)
+		&wordUs, &wordSeverity, &wordText, &latestText, &recheckUs, &a.Trail.Seq, &trailCode, &firstUs, &escalateUs, &a.Escalated)
 	if err != nil {
 		return a, err
 	}
@@ -68,7 +70,8 @@ func (s *Store) scanAlert(row scanner) (alerting.Alert, error) {
 	if a.LastSeenAt.IsZero() {
 		a.LastSeenAt = a.CreatedAt
 	}
-	a.Words = alerting.Words{At: instant(wordUs), Severity: alerting.Severity(wordSeverity.String), Text: wordText.String}
+	a.EscalateAt = instant(escalateUs)
+	a.Words = alerting.Words{First: instant(firstUs), At: instant(wordUs), Severity: alerting.Severity(wordSeverity.String), Text: wordText.String}
 	a.LatestText, a.Trail.Code = latestText.String, trailCode.String
 	return a, nil
 }

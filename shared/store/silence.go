@@ -114,7 +114,7 @@ func (s *Store) CreateSilence(ctx context.Context, draft func(now time.Time) (al
 }
 
 // EndSilence ends a silence now; its row stays, with who ended it. What it kept
-// back, words and remediations, is decided again at once. One that is over stays
+// back, words, remediations and steps of escalations, is decided again at once. One that is over stays
 // as it is. ErrNotFound: there is none.
 func (s *Store) EndSilence(ctx context.Context, id int64, by string) (ended alerting.Silence, err error) {
 	err = s.inTx(ctx, func(t *tx) error {
@@ -128,8 +128,13 @@ func (s *Store) EndSilence(ctx context.Context, id int64, by string) (ended aler
 		if err := t.update(ctx, "UPDATE alert_silences SET ends_us = ?, ended_by = ? WHERE id = ?", micros(ended.EndsAt), text(ended.EndedBy), id); err != nil {
 			return fmt.Errorf("end silence: %w", err)
 		}
-		t.commit.Remedies = true
-		return t.bringForward(ctx, &before)
+		t.commit.Remedies, t.commit.Steps = true, true
+		if err := t.bringForward(ctx, &before, "recheck_us", "alert_rechecks", ">", t.now); err != nil {
+			return err
+		}
+		// Of steps only those that were put off to its end: the others have a time
+		// of their own.
+		return t.bringForward(ctx, &before, "escalate_us", "alert_escalations", "=", before.EndsAt)
 	})
 	return ended, err
 }
@@ -154,11 +159,11 @@ func (t *tx) lockSilence(ctx context.Context, id int64) (alerting.Silence, error
 const hurried = 500
 
 // bringForward lets the alerts that a silence covers be decided again now,
-// where that is planned for later.
-func (t *tx) bringForward(ctx context.Context, s *alerting.Silence) error {
+// where that is planned, in a column and a list, for a time after or at one.
+func (t *tx) bringForward(ctx context.Context, s *alerting.Silence, column, listed, compare string, when time.Time) error {
 	waiting, err := collect(ctx, t, func(row scanner) (a alerting.Alert, err error) {
 		return a, row.Scan(&a.ID, &a.Type, &a.Service, &a.Severity)
-	}, "SELECT a.id, a.alert_type, a.service_name, a.severity FROM alert_rechecks r JOIN alert_records a ON a.id = r.alert_id WHERE r.at_us > ? ORDER BY a.id", t.now.UnixMicro())
+	}, "SELECT a.id, a.alert_type, a.service_name, a.severity FROM "+listed+" r JOIN alert_records a ON a.id = r.alert_id WHERE r.at_us "+compare+" ? ORDER BY a.id", when.UnixMicro())
 	if err != nil {
 		return fmt.Errorf("read what waits for a silence: %w", err)
 	}
@@ -170,7 +175,7 @@ func (t *tx) bringForward(ctx context.Context, s *alerting.Silence) error {
 	}
 	now := t.now.UnixMicro()
 	for some := range slices.Chunk(ids, hurried) {
-		for _, q := range []string{"UPDATE alert_records SET recheck_us = ? WHERE recheck_us > ? AND id", "UPDATE alert_rechecks SET at_us = ? WHERE at_us > ? AND alert_id"} {
+		for _, q := range []string{"UPDATE alert_records SET " + column + " = ? WHERE " + column + " > ? AND id", "UPDATE " + listed + " SET at_us = ? WHERE at_us > ? AND alert_id"} {
 			if err := t.update(ctx, q+" IN ("+list(len(some))+")", append([]any{now, now}, anys(some)...)...); err != nil {
 				return fmt.Errorf("bring forward what waits for a silence: %w", err)
 			}

@@ -37,6 +37,7 @@ type Options struct {
 type Commit struct {
 	Words      bool // a notification is waiting
 	Remedies   bool // a remediation or a re-check is waiting
+	Steps      bool // an escalation is planned
 	Happenings []alerting.Happening
 }
 
@@ -202,7 +203,7 @@ func (s *Store) once(ctx context.Context, level sql.IsolationLevel, f func(*tx) 
 	if t.alive != nil {
 		t.alive()
 	}
-	if t.commit.Words || t.commit.Remedies || len(t.commit.Happenings) > 0 {
+	if t.commit.Words || t.commit.Remedies || t.commit.Steps || len(t.commit.Happenings) > 0 {
 		s.onCommit(t.commit)
 	}
 	return nil

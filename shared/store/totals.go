@@ -15,24 +15,25 @@ type totalKey struct {
 }
 
 // The scopes of alert_totals: alerts of all services, of one service, events
-// accepted, and remediations that are over.
+// accepted, words owed, and remediations that are over. Events and words are
+// there for the auditor: they are counted where they come in, and compared with
+// what became of them. A baseline says that they are complete.
 const (
 	scopeAll      = "A"
 	scopeService  = "S"
 	scopeEvents   = "E"
+	scopeOwed     = "W"
 	scopeRemedies = "H"
+	scopeBaseline = "B"
 )
 
 // count notes how a record changes the totals.
 func (w *writer) count(r *record) {
 	if r.stored != nil {
-		w.totals[totalKey{scope: scopeEvents}] += r.alert.Occurrences - r.stored.Occurrences
 		if r.stored.Status == r.alert.Status && r.stored.Severity == r.alert.Severity {
 			return
 		}
 		w.add(r.stored, -1)
-	} else {
-		w.totals[totalKey{scope: scopeEvents}] += r.alert.Occurrences
 	}
 	w.add(&r.alert, 1)
 }

@@ -210,7 +210,7 @@ func (w *writer) writeAlerts(ctx context.Context) error {
 		if err := w.t.update(ctx, updateAlert, w.t.s.alertUpdate(&r.alert)...); err != nil {
 			return fmt.Errorf("update alert: %w", err)
 		}
-		if err := w.recheck(ctx, r); err != nil {
+		if err := w.plan(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -230,7 +230,7 @@ func (w *writer) writeAlerts(ctx context.Context) error {
 		return err
 	}
 	for _, r := range fresh {
-		if err := w.recheck(ctx, r); err != nil {
+		if err := w.plan(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -278,19 +278,29 @@ func selectIDs(keys int) string {
 	return "SELECT id, open_key FROM alert_records WHERE open_key IN (" + list(keys) + ")"
 }
 
-// recheck keeps alert_rechecks, the list of what is decided again, in step.
-func (w *writer) recheck(ctx context.Context, r *record) error {
-	var before time.Time
-	if r.stored != nil {
-		before = r.stored.RecheckAt
+// plan keeps the lists of what is decided again, and of what escalates, in step.
+func (w *writer) plan(ctx context.Context, r *record) error {
+	before := r.stored
+	if before == nil {
+		before = &alerting.Alert{}
 	}
-	switch at := r.alert.RecheckAt; {
+	if err := w.list(ctx, "alert_rechecks", r.alert.ID, before.RecheckAt, r.alert.RecheckAt); err != nil {
+		return err
+	}
+	if at := r.alert.EscalateAt; !at.IsZero() && !at.Equal(before.EscalateAt) {
+		w.t.commit.Steps = true
+	}
+	return w.list(ctx, "alert_escalations", r.alert.ID, before.EscalateAt, r.alert.EscalateAt)
+}
+
+func (w *writer) list(ctx context.Context, table string, id int64, before, at time.Time) error {
+	switch {
 	case at.Equal(before):
 		return nil
 	case at.IsZero():
-		return w.t.update(ctx, "DELETE FROM alert_rechecks WHERE alert_id = ?", r.alert.ID)
+		return w.t.update(ctx, "DELETE FROM "+table+" WHERE alert_id = ?", id)
 	default:
-		return w.t.update(ctx, "REPLACE INTO alert_rechecks (alert_id, at_us) VALUES (?, ?)", r.alert.ID, micros(at))
+		return w.t.update(ctx, "REPLACE INTO "+table+" (alert_id, at_us) VALUES (?, ?)", id, micros(at))
 	}
 }
 
@@ -310,6 +320,7 @@ func (w *writer) writeWords(ctx context.Context) error {
 		n.value.AlertID = n.on.alert.ID
 		rows = append(rows, notificationRow(&n.value))
 	}
+	w.totals[totalKey{scope: scopeOwed}] += int64(len(rows))
 	return w.t.insert(ctx, insertNotification, rows)
 }
 

@@ -129,6 +129,8 @@ func (w *words) sectionWord(s alerting.DigestSection) string {
 		return w.Language.Pick("已恢复", "recovered")
 	case alerting.Outcome:
 		return w.Language.Pick("处置结果", "outcome")
+	case alerting.Escalation:
+		return w.Language.Pick("升级（无人确认），", "escalated (nobody acknowledged), ") + severityWord(w.Language, s.Severity)
 	}
 	return severityWord(w.Language, s.Severity)
 }
@@ -140,7 +142,7 @@ func (w *words) listed(l alerting.DigestLine) string {
 		times = fmt.Sprintf(" ×%d", l.Words)
 	}
 	over := ""
-	if l.Over && l.Kind == alerting.Firing {
+	if l.Over && (l.Kind == alerting.Firing || l.Kind == alerting.Escalation) {
 		over = w.Language.Pick("（已恢复）", " (recovered)")
 	}
 	return fmt.Sprintf("> %s%s%s%s%s #%d %s\n", escapeLine(clip(l.Service, maxListed)), times, w.Language.Pick("：", ": "),

@@ -34,6 +34,10 @@ func digests() map[string]alerting.Digest {
 	mixed := append(folded(30, 14, 1),
 		alerting.DigestWord{AlertID: 3, Kind: alerting.Over, Severity: alerting.Warning, Type: "TYPE_0", Service: "svc-2", Title: "恢复", At: opened.Add(time.Second)},
 		alerting.DigestWord{AlertID: 41, Kind: alerting.Outcome, Severity: alerting.Error, Type: alerting.TickerSyncTimeout, Service: "async", Title: "重启容器 async：未恢复", At: opened.Add(2 * time.Second)})
+	escalated := append(folded(3, 3, 1), folded(5, 2, 2)...)
+	for i := range escalated[3:] {
+		escalated[3+i].Kind, escalated[3+i].Over = alerting.Escalation, i == 1
+	}
 	hostile := folded(2, 1, 1)
 	for i := range hostile {
 		hostile[i].Type, hostile[i].Service, hostile[i].Title, hostile[i].Severity = "<@all>", "[x](https://evil.example)", "# <font color=\"info\">**好**</font>\n> `ok` <@zhang>", "<@z>"
@@ -41,15 +45,16 @@ func digests() map[string]alerting.Digest {
 	critical := alerting.Fold(few, true, alerting.FullDigest)
 	critical.Mention.Users = []string{"zhang.san"}
 	return map[string]alerting.Digest{
-		"digest_few":      critical,
-		"digest_mixed":    alerting.Fold(mixed, false, alerting.FullDigest),
-		"digest_storm":    alerting.Fold(folded(10_000, 10_000, 3), false, alerting.FullDigest),
-		"digest_types":    alerting.Fold(folded(10_000, 100, 500), false, alerting.FullDigest),
-		"digest_short":    alerting.Fold(folded(10_000, 10_000, 3), false, alerting.ShortDigest),
-		"digest_bare":     alerting.Fold(hostile, false, alerting.BareDigest),
-		"digest_hostile":  alerting.Fold(hostile, false, alerting.FullDigest),
-		"digest_over":     alerting.Fold(mixed[30:31], false, alerting.FullDigest),
-		"digest_no_words": alerting.Fold(nil, false, alerting.FullDigest),
+		"digest_few":       critical,
+		"digest_mixed":     alerting.Fold(mixed, false, alerting.FullDigest),
+		"digest_storm":     alerting.Fold(folded(10_000, 10_000, 3), false, alerting.FullDigest),
+		"digest_types":     alerting.Fold(folded(10_000, 100, 500), false, alerting.FullDigest),
+		"digest_short":     alerting.Fold(folded(10_000, 10_000, 3), false, alerting.ShortDigest),
+		"digest_bare":      alerting.Fold(hostile, false, alerting.BareDigest),
+		"digest_hostile":   alerting.Fold(hostile, false, alerting.FullDigest),
+		"digest_escalated": alerting.Fold(escalated, false, alerting.FullDigest),
+		"digest_over":      alerting.Fold(mixed[30:31], false, alerting.FullDigest),
+		"digest_no_words":  alerting.Fold(nil, false, alerting.FullDigest),
 	}
 }
 

@@ -95,6 +95,7 @@ func (w *words) head() string {
 	b.WriteString(w.line("服务", "Service", escapeLine(clip(a.Service, alerting.MaxService))))
 	b.WriteString(w.line("严重程度", "Severity", w.severity()))
 	b.WriteString(w.times())
+	b.WriteString(w.toldBefore())
 	b.WriteString(w.fields())
 	return b.String()
 }
@@ -109,6 +110,8 @@ func (w *words) outcome() (text, colour string) {
 			}
 			return w.verdict(), orange
 		}
+	case alerting.Escalation:
+		return w.escalated()
 	case alerting.Over:
 		return w.Language.Pick("已恢复：", "Recovered: ") + w.title(), green
 	}

@@ -82,6 +82,8 @@ func (w *words) next() string {
 	switch {
 	case w.Notification.Kind == alerting.Over, !a.Active():
 		return ""
+	case w.Notification.Kind == alerting.Escalation && a.Status == alerting.Open:
+		return "acknowledge" // which is what nobody did
 	case w.Remediation != nil && w.Remediation.Pending():
 		return ""
 	case w.outcomeOf() != nil && w.Remediation.Reason.Code == "budget":
@@ -111,7 +113,11 @@ func (w *words) command() string {
 	case next == "handle":
 		return w.typed("手动处置", "Handle it", w.post(fmt.Sprintf("/api/alerts/%d/handle", w.Alert.ID)))
 	}
-	return w.typed("确认", "Acknowledge", w.post(fmt.Sprintf("/api/alerts/%d/acknowledge", w.Alert.ID)))
+	path := fmt.Sprintf("/api/alerts/%d/acknowledge", w.Alert.ID)
+	if w.PublicURL+w.LocalURL == "" && w.Notification.Kind == alerting.Escalation {
+		return w.line("确认", "Acknowledge", "`POST "+path+"`") // whoever is called in must be able to
+	}
+	return w.typed("确认", "Acknowledge", w.post(path))
 }
 
 // typed is a command and what it does; where it works on our own host alone, it

@@ -60,6 +60,14 @@ func over(b *alerting.Brief) {
 	b.Alert.Status, b.Alert.ResolvedAt = alerting.Resolved, now
 }
 
+// escalation is one after a quarter of an hour; of the two groups that were told
+// one got it.
+func escalation(b *alerting.Brief) {
+	b.Alert.Severity, b.Alert.Words.First = alerting.Critical, opened.Add(time.Second)
+	b.Notification.CreatedAt = b.Alert.Words.First.Add(15*time.Minute + 300*time.Millisecond)
+	b.Before = []alerting.ToldGroup{{Name: "交易值班群", Sent: true}, {Name: "WECHAT_WEBHOOK_URL"}}
+}
+
 func scenes() map[string]alerting.Brief {
 	return map[string]alerting.Brief{
 		"firing": brief(alerting.Firing, func(b *alerting.Brief) {
@@ -118,6 +126,19 @@ func scenes() map[string]alerting.Brief {
 			over(b)
 			b.Latest = &alerting.KeptEvent{Title: "恢复", Message: "同步已恢复正常", Resolved: true}
 		}),
+		"escalated": brief(alerting.Escalation, func(b *alerting.Brief) {
+			escalation(b)
+			b.Remediation = remediation(alerting.Failed, alerting.Reason{Code: "not_stable", Detail: "exit 137"})
+		}),
+		"escalated_acknowledged": brief(alerting.Escalation, func(b *alerting.Brief) {
+			escalation(b)
+			b.Alert.Status = alerting.Acknowledged
+		}),
+		"escalated_late": brief(alerting.Escalation, func(b *alerting.Brief) { escalation(b); over(b) }),
+		"hostile_escalated": brief(alerting.Escalation, func(b *alerting.Brief) {
+			escalation(b)
+			b.Before = []alerting.ToldGroup{{Name: "<@all> [x](https://evil.example)", Sent: true}, {Name: "a\n### <font color=\"info\">`b`</font>" + strings.Repeat("长", 100)}}
+		}),
 		"hostile": brief(alerting.Firing, func(b *alerting.Brief) {
 			b.Alert.Type, b.Alert.Service = "<@all>", "[x](https://evil.example)"
 			b.Alert.Title = "# <font color=\"info\">已恢复</font> **全部正常** `ok`"
@@ -155,6 +176,7 @@ func TestTheOutcomeIsTheFirstLine(t *testing.T) {
 	for name, begin := range map[string]string{
 		"firing": "### <font color=\"warning\">错误：Ticker同步超时告警</font>", "recovered": "### <font color=\"info\">已恢复（", "not_recovered": "### <font color=\"warning\">未恢复，请处理：",
 		"unknown_outcome": "### <font color=\"warning\">未能确认恢复，请处理：", "not_restarted": "### <font color=\"warning\">未重启：", "resolved": "### <font color=\"info\">已恢复：",
+		"escalated": "### <font color=\"warning\">升级（15分钟无人确认）：Ticker同步超时告警</font>", "escalated_late": "### <font color=\"comment\">升级（15分钟无人确认，现已恢复）：",
 	} {
 		got := wecom.Render(scenes()[name], wecom.RenderOptions{}, now)
 		assert.True(t, strings.HasPrefix(got, begin), "%s: %s", name, got)
@@ -228,6 +250,28 @@ func TestWhatComesAfterTheFirstMessageHasItsWords(t *testing.T) {
 	}
 }
 
+// Without an address of ours the path is enough for whoever is to acknowledge.
+func TestAnEscalationSaysHowToAcknowledge(t *testing.T) {
+	b := scenes()["escalated"]
+	assert.True(t, strings.HasSuffix(wecom.Render(b, wecom.RenderOptions{PublicURL: "http://h/"}, now), "\n确认：`curl -X POST http://h/api/alerts/1/acknowledge`"))
+	assert.True(t, strings.HasSuffix(wecom.Render(b, wecom.RenderOptions{}, now), "\n确认：`POST /api/alerts/1/acknowledge`"))
+	b.Remediation.Status = alerting.Verifying
+	assert.Contains(t, wecom.Render(b, wecom.RenderOptions{}, now), "acknowledge")
+	b.Alert.Status = alerting.Acknowledged
+	assert.NotContains(t, wecom.Render(b, wecom.RenderOptions{}, now), "acknowledge", "somebody did")
+}
+
+func TestAnEscalationNamesSomeOfVeryManyGroups(t *testing.T) {
+	b := scenes()["escalated"]
+	b.Before = slices.Repeat([]alerting.ToldGroup{{Name: strings.Repeat("群", 100)}}, 20)
+	b.Alert.Message = strings.Repeat("长", 5_000)
+	got := wecom.Render(b, wecom.RenderOptions{}, now)
+	assert.LessOrEqual(t, len(got), wecom.MaxMarkdown)
+	assert.Equal(t, 8, strings.Count(got, "（未送达）"))
+	assert.Contains(t, got, "（未送达）等\n")
+	assert.Contains(t, got, "\n> 长长")
+}
+
 func TestAnOpenBreakerNamesTheCommandThatReArmsIt(t *testing.T) {
 	b := scenes()["not_restarted"]
 	assert.True(t, strings.HasSuffix(wecom.Render(b, wecom.RenderOptions{PublicURL: "http://h/"}, now), "\n复位熔断：`curl -X POST http://h/api/remediation/containers/aifuturetrade-async-service/rearm`"))
@@ -241,7 +285,7 @@ func TestAnOpenBreakerNamesTheCommandThatReArmsIt(t *testing.T) {
 
 // Rows that people wrote by hand have none of our columns.
 func TestAnEmptyAlertCanBeRendered(t *testing.T) {
-	for _, kind := range []alerting.Kind{alerting.Firing, alerting.Over, alerting.Outcome, "", "NEW"} {
+	for _, kind := range []alerting.Kind{alerting.Firing, alerting.Over, alerting.Outcome, alerting.Escalation, "", "NEW"} {
 		got := wecom.Render(alerting.Brief{Notification: alerting.Notification{Kind: kind}}, wecom.RenderOptions{}, time.Time{})
 		assert.Contains(t, got, "次数：1")
 	}
@@ -251,8 +295,10 @@ func FuzzRender(f *testing.F) {
 	f.Add("T", "标题", "消息\n# x", `{"a":1}`, uint8(0))
 	f.Add("<@all>", "</font>", "<font color=\"info\">", `{"<@x>":"[a](b)"}`, uint8(1))
 	f.Add("", "\xff", strings.Repeat("中", 3000), `{"a":`, uint8(2))
+	f.Add("群\n# <@all>", "[x](y)", "`", `{}`, uint8(3))
 	f.Fuzz(func(t *testing.T, kind, title, message, metadata string, which uint8) {
-		b := brief([]alerting.Kind{alerting.Firing, alerting.Over, alerting.Outcome}[which%3], func(b *alerting.Brief) {
+		b := brief([]alerting.Kind{alerting.Firing, alerting.Over, alerting.Outcome, alerting.Escalation}[which%4], func(b *alerting.Brief) {
+			b.Before = []alerting.ToldGroup{{Name: kind}, {Name: title, Sent: true}}
 			b.Alert.Type, b.Alert.Title, b.Alert.Message, b.Alert.Metadata = kind, title, message, json.RawMessage(metadata)
 			b.Remediation = remediation(alerting.Failed, alerting.Reason{Code: "engine_error", Detail: message})
 			b.Remediation.Evidence = &alerting.Evidence{State: kind, Lines: []string{message, title}, Missing: metadata}

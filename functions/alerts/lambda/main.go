@@ -29,9 +29,13 @@ func setup(log *slog.Logger) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	policy, err := cfg.FixedPolicy()
+	if err != nil {
+		return nil, err
+	}
 	my, how := cfg.MySQL, wecom.RenderOptions{Language: cfg.Language, Location: cfg.Location}
 	db, err := mysql.Open(mysql.Options{Host: my.Host, Port: my.Port, User: my.User, Password: my.Password,
-		Database: my.Database, TLS: my.TLS, Location: cfg.Location, Policy: cfg.Policy, Log: log})
+		Database: my.Database, TLS: my.TLS, Location: cfg.Location, Policy: policy, Log: log})
 	client := wecom.New(wecom.Options{AllowedHosts: cfg.AllowedHosts})
 	trier := delivery.NewTrier(db, client, delivery.TrierOptions{Owner: rand.Text(), Fallback: cfg.Fallback, Render: wecom.Trials(how, "AWS Lambda"), Log: log})
 	robots := alerts.Robots{Check: client.Check, Try: trier.Try, Explain: wecom.Explain}

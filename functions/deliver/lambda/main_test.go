@@ -3,6 +3,9 @@ package main
 import (
 	"log/slog"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,6 +76,49 @@ func TestATickTellsWhatGoesOnWhenASilenceEnds(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, f.Invoke(t, runtimeapitest.Event(t, "schedule.json")).Error)
 	robots.ExpectWithin(t, time.Second, robots.Key("ops"), "Ticker同步超时告警", "orders")
+}
+
+// By the policy file of a layer the cloud escalates, too, a minute late at most.
+func TestATickTakesTheStepsThatAreDue(t *testing.T) {
+	robots := wecomtest.Start(t)
+	o, env := runtimeapitest.EmptyDatabase(t)
+	raw, err := mysql.OpenDB(o)
+	require.NoError(t, err)
+	defer raw.Close()
+	require.NoError(t, mysql.Migrate(t.Context(), raw, slog.New(slog.DiscardHandler)))
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("types: {DISK_FULL: {escalate: [{after: 15m, groups: [managers]}]}}"), 0o600))
+	for name, types := range map[string]string{"ops": "DISK_FULL", "managers": "NOTHING"} {
+		_, err := raw.Exec("INSERT INTO wechat_groups (group_name, webhook_url, alert_types) VALUES (?, ?, ?)", name, robots.Webhook(name), types)
+		require.NoError(t, err)
+	}
+	policy := o.Policy()
+	policy.Default.Escalation = []alerting.EscalationStep{{After: 15 * time.Minute, Groups: []string{"managers"}}}
+	o.Policy = func() alerting.Policy { return policy }
+	db, err := mysql.Open(o)
+	require.NoError(t, err)
+	defer db.Close()
+	ev := storetest.Event("orders")
+	ev.Type = "DISK_FULL"
+	_, err = db.RecordEvent(t.Context(), ev, nil)
+	require.NoError(t, err)
+
+	f := runtimeapitest.Start(t, runtimeapitest.Build(t), append(env, "WECHAT_ALLOWED_HOSTS="+robots.Host, "POLICY_FILE="+file)...)
+	tick := func() {
+		t.Helper()
+		require.Empty(t, f.Invoke(t, runtimeapitest.Event(t, "schedule.json")).Error)
+	}
+	tick()
+	robots.ExpectWithin(t, time.Second, robots.Key("ops"), "Ticker同步超时告警")
+	const late = 15 * 60_000_000
+	for _, statement := range []string{"UPDATE alert_records SET word_first_us = word_first_us - ?, escalate_us = escalate_us - ?", "UPDATE alert_escalations SET at_us = at_us - ?"} {
+		_, err := raw.Exec(statement, slices.Repeat([]any{late}, strings.Count(statement, "?"))...)
+		require.NoError(t, err)
+	}
+	tick()
+	robots.ExpectWithin(t, time.Second, robots.Key("managers"), "升级（15分钟无人确认）：Ticker同步超时告警", "此前已通知：ops\n")
+	tick()
+	robots.ExpectNoMore(t, robots.Key("managers"), 100*time.Millisecond)
 }
 
 // A person may ask in the cloud for what a runner elsewhere does. If none is at

@@ -26,9 +26,13 @@ func setup(log *slog.Logger) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	policy, err := cfg.FixedPolicy()
+	if err != nil {
+		return nil, err
+	}
 	db, err := mysql.Open(mysql.Options{
 		Host: cfg.MySQL.Host, Port: cfg.MySQL.Port, User: cfg.MySQL.User, Password: cfg.MySQL.Password,
-		Database: cfg.MySQL.Database, TLS: cfg.MySQL.TLS, Location: cfg.Location, Policy: cfg.Policy, Log: log,
+		Database: cfg.MySQL.Database, TLS: cfg.MySQL.TLS, Location: cfg.Location, Policy: policy, Log: log,
 	})
 	auth, refused := httpapi.NewAuth(cfg.Tokens, cfg.Anonymous)
 	f := handle.New(db, handle.Options{Language: cfg.Language, Location: cfg.Location})

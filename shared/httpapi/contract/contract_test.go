@@ -61,7 +61,7 @@ func TestTheValidatorReallyValidates31(t *testing.T) {
 func TestUnevaluatedPropertiesReachThroughAllOf(t *testing.T) {
 	story := `{"success":true,"data":{"id":1,"alertType":"A","serviceName":"s","severity":"ERROR","title":"t","message":"m","status":"OPEN",
 		"actionTaken":null,"wechatSent":false,"wechatSentAt":null,"resolvedAt":null,"createdAt":"2026-02-25T10:00:00.000+08:00","updatedAt":null,
-		"occurrences":1,"lastSeenAt":null,"acknowledgedAt":null,"metadata":null,"fingerprint":null,
+		"occurrences":1,"lastSeenAt":null,"acknowledgedAt":null,"escalatesAt":null,"escalated":0,"metadata":null,"fingerprint":null,
 		"events":[],"notifications":[],"messages":[],"remediations":[],"trail":[],"groups":[]%}}`
 	c := Load(t)
 	require.NoError(t, c.CheckExchange(exchange("GET", "/api/alerts/1", "", 200, strings.Replace(story, "%", "", 1))))

@@ -6,11 +6,13 @@ var groupColumns = []column{
 	{"message_format", "VARCHAR(20) NOT NULL DEFAULT 'markdown' COMMENT '消息格式: markdown 或 text'"},
 }
 
-// escalationColumns are those that it adds to alert_records: when the next step
-// of the escalation is due, and how many are done.
+// escalationColumns are those that it adds to alert_records: when people were
+// first told, from which steps count, when the next one is due, and which are
+// taken, the first of them the lowest bit.
 var escalationColumns = []column{
+	{"word_first_us", micro},
 	{"escalate_us", micro},
-	{"escalated", "INT NOT NULL DEFAULT 0"},
+	{"escalated", "INT NOT NULL DEFAULT 0 COMMENT '已升级的步骤, 按位'"},
 }
 
 // formatColumns are those that it adds to alert_messages. Messages of an older

@@ -29,6 +29,8 @@ type Engine struct {
 	// Renumber is a statement after which new alerts get ids from 1 again, as
 	// after TRUNCATE.
 	Renumber string
+	// RestartIDs is the same for the table that %s stands for, once it is empty.
+	RestartIDs string
 	// SeveralProcesses: two stores may be open on one database at once.
 	SeveralProcesses bool
 }
@@ -75,8 +77,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 		suite
 	}{
 		{"events", events}, {"words", words}, {"idempotency", idempotency}, {"batches", batches}, {"totals", totals}, {"lists", lists},
-		{"delivery", deliveries}, {"storms", storms}, {"outages", outages}, {"broken robots", brokenRobots}, {"verdicts", verdicts}, {"reconciliation", reconciliation},
-		{"remediation", remediations}, {"intents", intents}, {"repeats", repeats}, {"ledger", ledgers}, {"rearms", rearms}, {"brakes", brakes}, {"rehearsals", rehearsals}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions}, {"calls", calls}, {"silences", silences},
+		{"delivery", deliveries}, {"storms", storms}, {"outages", outages}, {"broken robots", brokenRobots}, {"verdicts", verdicts}, {"reconciliation", reconciliation}, {"audits", audits},
+		{"remediation", remediations}, {"intents", intents}, {"repeats", repeats}, {"ledger", ledgers}, {"rearms", rearms}, {"brakes", brakes}, {"rehearsals", rehearsals}, {"targets", targets}, {"people", people}, {"hands", hands}, {"groups", groups}, {"retention", retention}, {"mentions", mentions}, {"calls", calls}, {"silences", silences}, {"escalations", escalations},
 		{"hosts", hosts}, {"heartbeats", heartbeats}, {"judgements", judgements}, {"declarations", declarations}, {"watches", watchMemories},
 	} {
 		t.Run(theme.name, func(t *testing.T) { theme.run(t, fresh) })
@@ -89,6 +91,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Engine) {
 			tangles.run(t, fresh)
 			hostProcesses.run(t, fresh)
 			outageProcesses.run(t, fresh)
+			escalationProcesses.run(t, fresh)
 		}
 	})
 }
@@ -143,7 +146,7 @@ func (e Engine) row(t testing.TB, query string, args ...any) []string {
 
 // clockColumns are those that our logic reads, by table.
 var clockColumns = map[string][]string{
-	"alert_records":       {"created_us", "updated_us", "last_seen_us", "acknowledged_us", "resolved_us", "wechat_sent_us", "word_us", "recheck_us"},
+	"alert_records":       {"created_us", "updated_us", "last_seen_us", "acknowledged_us", "resolved_us", "wechat_sent_us", "word_us", "recheck_us", "word_first_us", "escalate_us"},
 	"alert_events":        {"received_us"},
 	"alert_notifications": {"next_us", "created_us", "settled_us"},
 	"alert_messages":      {"sent_us", "answered_us", "slot_until"},
@@ -151,6 +154,7 @@ var clockColumns = map[string][]string{
 	"alert_remediations":  {"requested_us", "ordered_us", "ended_us", "next_us", "lease_us", "call_limit_us", "reason_until", "proven_us"},
 	"alert_decisions":     {"at_us", "last_us"},
 	"alert_rechecks":      {"at_us"},
+	"alert_escalations":   {"at_us"},
 	"alert_idempotency":   {"expires_us"},
 	"alert_heartbeats":    {"since_us", "declared_us", "last_ping_us", "last_ok_us", "started_us", "down_us", "counted_us", "run_us", "deadline_us", "owed_us"},
 	"alert_watches":       {"since_us", "last_seen_us", "deadline_us", "updated_us"},

@@ -133,6 +133,7 @@ func requireDelivered(t testing.TB, e Engine) {
 	owed := e.count(t, "SELECT COUNT(*) FROM alert_notifications")
 	settled := e.count(t, "SELECT COUNT(*) FROM alert_notifications WHERE status IN ('SENT', 'SUPPRESSED', 'DEAD', 'PENDING')")
 	assert.Equal(t, owed, settled)
+	assert.Equal(t, owed, e.count(t, "SELECT SUM(n) FROM alert_totals WHERE scope = 'W'"), "words owed")
 	assert.Zero(t, e.count(t, "SELECT COUNT(*) FROM alert_notifications n LEFT JOIN alert_messages m ON m.id = n.message_id WHERE n.status = 'SENT' AND (m.status IS NULL OR m.status <> 'ACCEPTED')"),
 		"SENT without an ACCEPTED message")
 	const sent = "EXISTS (SELECT 1 FROM alert_notifications n WHERE n.alert_id = a.id AND n.status = 'SENT')"

@@ -3,6 +3,7 @@
 
 -- +goose Up
 ALTER TABLE wechat_groups ADD COLUMN message_format TEXT NOT NULL DEFAULT 'markdown';
+ALTER TABLE alert_records ADD COLUMN word_first_us INTEGER;
 ALTER TABLE alert_records ADD COLUMN escalate_us INTEGER;
 ALTER TABLE alert_records ADD COLUMN escalated INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE alert_messages ADD COLUMN format TEXT;
