@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -112,6 +113,17 @@ func (w *hours) says(service string, severity alerting.Severity, message string)
 	r, err := w.db.RecordEvent(w.Context(), alerting.Event{Type: "DISK_FULL", Service: service, Severity: severity, Title: "磁盘已满", Message: message}, nil)
 	require.NoError(w, err)
 	return r.AlertID
+}
+
+// burst lets many alerts happen before the loop looks: more than go singly.
+func (w *hours) burst(name string, n int) {
+	w.Helper()
+	w.asleep = true
+	for i := range n {
+		w.happens(fmt.Sprintf("%s-%d", name, i), alerting.Error)
+	}
+	w.asleep = false
+	w.loop.Wake()
 }
 
 // until sleeps until an instant after the beginning.

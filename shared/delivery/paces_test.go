@@ -33,17 +33,14 @@ func TestASlotIsFreeAgainAfter61Seconds(t *testing.T) {
 // 20 s after the last word the end is told.
 func TestHowAShortStormIsPaced(t *testing.T) {
 	inTime(t, 0, func(w *hours) {
-		for i := range 60 { // 5 a second, for 12 s
-			w.happens(fmt.Sprintf("svc-%02d-a", i), alerting.Error)
-			for n := range 9 {
-				w.happens(fmt.Sprintf("svc-%02d-%d", i, n), alerting.Error)
-			}
-			time.Sleep(200 * time.Millisecond)
+		for i := range 36 { // 30 a second, for 12 s, and at no instant at which a digest is due
+			w.burst(fmt.Sprintf("svc-%02d", i), 10)
+			time.Sleep(330 * time.Millisecond)
 		}
 		w.until(5 * time.Minute)
 		digests := w.left("告警汇总")
 		require.Len(w, digests, 3)
-		assert.InDelta(w, 2, digests[0].Seconds(), 1, "2 s after the first that was too much")
+		assert.InDelta(w, 2, digests[0].Seconds(), tick.Seconds(), "2 s after the first that was too much")
 		for i := 1; i < len(digests); i++ {
 			assert.InDelta(w, 5, (digests[i] - digests[i-1]).Seconds(), tick.Seconds())
 		}
@@ -109,9 +106,7 @@ func TestTheTurnOfOthersComesAfterThirtySeconds(t *testing.T) {
 // more: nobody would know what it is about.
 func TestTheEndOfAStormIsForgottenAfterADay(t *testing.T) {
 	inTime(t, 0, func(w *hours) {
-		for i := range 40 {
-			w.happens(fmt.Sprintf("svc-%d", i), alerting.Error)
-		}
+		w.burst("svc", 40)
 		w.until(10 * time.Second)
 		w.robots.Fail(w.key, times(1000, wecomtest.ErrCode(93000))...)
 		w.until(23 * time.Hour)
