@@ -100,6 +100,34 @@ func TestEveryPageLinksToWhatIsThere(t *testing.T) {
 	}
 }
 
+var (
+	timeRule  = regexp.MustCompile("(?m)^\\| .* \\| `(shared/[a-z]+)` \\| (`Test.*`) \\|$")
+	namedTest = regexp.MustCompile("`(Test[A-Za-z0-9]+)`")
+)
+
+// Of every rule that goes by time CONTRIBUTING.md names a test, which is there,
+// in a package that has bubbles.
+func TestTheRulesThatGoByTimeHaveTheirTests(t *testing.T) {
+	rows := timeRule.FindAllStringSubmatch(fromRoot(t, "CONTRIBUTING.md"), -1)
+	require.Greater(t, len(rows), 15)
+	for _, row := range rows {
+		files, err := filepath.Glob(filepath.Join("..", row[1], "*_test.go"))
+		require.NoError(t, err)
+		var text strings.Builder
+		bubbles := false
+		for _, file := range files {
+			source, err := os.ReadFile(file)
+			require.NoError(t, err)
+			text.Write(source)
+			bubbles = bubbles || strings.Contains(string(source), `"testing/synctest"`)
+		}
+		require.True(t, bubbles, "%s has no bubbles", row[1])
+		for _, test := range namedTest.FindAllStringSubmatch(row[2], -1) {
+			require.Contains(t, text.String(), "\nfunc "+test[1]+"(t *testing.T)", "CONTRIBUTING.md names it")
+		}
+	}
+}
+
 func requireThere(t *testing.T, page, path string) {
 	t.Helper()
 	_, err := os.Stat(path)
