@@ -56,7 +56,7 @@ func TestWhomADigestCalls(t *testing.T) {
 		return foldedWord(id, kind, severity, "DISK", "a", 0)
 	}
 	called := func(words ...DigestWord) (People, []int64) {
-		all, byPhone := p.MentionAll(words)
+		all, byPhone := p.MentionAll(words, Markdown)
 		var behind []int64
 		for _, w := range byPhone {
 			behind = append(behind, w.AlertID)

@@ -286,12 +286,12 @@ func TestEscalationsAreCalledWithUnlessSomebodyHasIt(t *testing.T) {
 		assert.Equal(t, called, !calling().Mention(&b, []Severity{Critical}).Nobody(), status)
 	}
 	words := []DigestWord{{Kind: Escalation, Severity: Error, Type: TickerSyncTimeout}}
-	all, _ := calling().MentionAll(words)
+	all, _ := calling().MentionAll(words, Markdown)
 	assert.Equal(t, []string{"zhang", "li"}, all.Users)
 	for _, change := range []func(*DigestWord){func(w *DigestWord) { w.InHand = true }, func(w *DigestWord) { w.Over = true }} {
 		held := words[0]
 		change(&held)
-		all, _ = calling().MentionAll([]DigestWord{held})
+		all, _ = calling().MentionAll([]DigestWord{held}, Markdown)
 		assert.True(t, all.Nobody())
 	}
 

@@ -50,8 +50,22 @@ func (p *Policy) Answers(call Notification, a Alert) (People, Reason) {
 	return people, Reason{}
 }
 
-// And adds people, each of them once.
+// And adds people, each of them once, up to what a message has room for.
 func (p People) And(o People) People { return p.with(o.Users, o.Mobiles, o.All) }
+
+// calls tells whether p calls by phone all whom o does.
+func (p People) calls(o People) bool {
+	return (p.All || !o.All) && !slices.ContainsFunc(o.Mobiles, func(m Mobile) bool { return !slices.Contains(p.Mobiles, m) })
+}
+
+// Join adds the people of one CALL more; false: the message has no room for all
+// of them, and they are left for the next.
+func (p People) Join(o People) (People, bool) {
+	if all := p.And(o); all.calls(o) {
+		return all, true
+	}
+	return p, false
+}
 
 // calls tells whether a word of a digest calls people, as Brief.calls tells it of
 // one that goes singly.
@@ -85,15 +99,44 @@ func callers(words []DigestWord) []DigestWord {
 	return worst
 }
 
+// maxCallers is how many CALLs one digest is followed by that call nobody whom
+// another of them does not call: types are what senders make of them, and a
+// message that calls people names no more alerts than that.
+const maxCallers = 10
+
 // MentionAll picks the people whom a digest calls: those whom the policy names
 // for what its words call for. byPhone are the words that a CALL belongs behind,
-// where the digest itself cannot call all of them.
-func (p *Policy) MentionAll(words []DigestWord) (all People, byPhone []DigestWord) {
-	for _, w := range callers(words) {
+// where a digest of that format cannot call all of them itself: so many that
+// everybody is called, and few beside that.
+func (p *Policy) MentionAll(words []DigestWord, f Format) (all People, byPhone []DigestWord) {
+	worst := callers(words)
+	slices.SortStableFunc(worst, func(a, b DigestWord) int { return cmp.Compare(b.Severity.Rank(), a.Severity.Rank()) })
+	behind := roster{}
+	for _, w := range worst {
 		people := p.people(w.Type, w.Severity)
-		if all = all.And(people); people.ByPhone() {
+		all = all.And(people)
+		if !people.ByPhone() || f == Text && all.calls(people) {
+			continue
+		}
+		if behind.add(people) || len(byPhone) < maxCallers {
 			byPhone = append(byPhone, w)
 		}
 	}
 	return all, byPhone
+}
+
+// roster are those whom some CALLs call, however many.
+type roster map[Mobile]bool
+
+// add tells whether anybody of them was not called before.
+func (r roster) add(p People) (more bool) {
+	mobiles := p.Mobiles
+	if p.All {
+		mobiles = append(mobiles[:len(mobiles):len(mobiles)], Everybody)
+	}
+	for _, m := range mobiles {
+		more = more || !r[m]
+		r[m] = true
+	}
+	return more
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"time"
 
 	"trade-monitor/shared/alerting"
@@ -173,19 +174,27 @@ func (a *audit) add(f alerting.Finding) {
 	a.odd = append(a.odd, f)
 }
 
-// inParts goes through a table by its ids.
+// inParts goes through a table by its ids, over the gaps between them, however
+// wide: some programs number rows by the time.
 func inParts(ctx context.Context, q querier, table string, f func(after, to int64) error) error {
-	// Two questions: asked for both at once, SQLite reads all rows.
-	ends, err := collect(ctx, q, scanPair, "SELECT COALESCE((SELECT MIN(id) FROM "+table+"), 1), COALESCE((SELECT MAX(id) FROM "+table+"), 0)")
-	if err != nil {
-		return fmt.Errorf("%s: %w", table, err)
-	}
-	for after, last := ends[0][0]-1, ends[0][1]; after < last; after += auditPart {
-		if err := f(after, after+auditPart); err != nil {
+	for after := int64(math.MinInt64); ; {
+		next, err := collect(ctx, q, func(row scanner) (id sql.NullInt64, err error) { return id, row.Scan(&id) }, "SELECT MIN(id) FROM "+table+" WHERE id > ?", after)
+		if err != nil {
 			return fmt.Errorf("%s: %w", table, err)
 		}
+		if len(next) == 0 || !next[0].Valid {
+			return nil
+		}
+		first := next[0].Int64
+		to := first + auditPart - 1
+		if to < first {
+			to = math.MaxInt64
+		}
+		if err := f(first-1, to); err != nil {
+			return fmt.Errorf("%s: %w", table, err)
+		}
+		after = to
 	}
-	return nil
 }
 
 // findings compares the sums with what was counted. Until a recount has taken its

@@ -13,8 +13,8 @@ import (
 // word that went singly, one for each type of a digest.
 const maxCalls = 200
 
-// takeCalls makes one message of all CALLs that wait, and settles on the way those
-// that are not to be made any more.
+// takeCalls makes one message of all CALLs that wait and whose people it has room
+// for, and settles on the way those that are not to be made any more.
 func (c *claiming) takeCalls(ctx context.Context, r alerting.Renderer) (*alerting.Claim, error) {
 	due, err := collect(ctx, c.t, scanNotification, "SELECT "+notificationColumns+" FROM alert_notifications WHERE status = 'PENDING' AND group_id IN ("+list(len(c.groups))+
 		fmt.Sprintf(") AND priority = ? AND next_us <= ? ORDER BY id LIMIT %d", maxCalls), append(anys(c.groups), laneCalls, c.t.now.UnixMicro())...)
@@ -29,8 +29,9 @@ func (c *claiming) takeCalls(ctx context.Context, r alerting.Renderer) (*alertin
 		if err != nil {
 			return nil, err
 		}
-		if !whom.Nobody() {
-			made, words, people = append(made, call), append(words, word), people.And(whom)
+		all, room := people.Join(whom)
+		if !whom.Nobody() && room {
+			made, words, people = append(made, call), append(words, word), all
 		}
 	}
 	if len(made) == 0 {
@@ -83,18 +84,6 @@ func (c *claiming) call(ctx context.Context, made []alerting.Notification, m ale
 		word.MessageID = m.ID
 	}
 	return c.claim(m, word), nil
-}
-
-// behind are the CALLs that are owed when a message arrives which could not call
-// everybody itself.
-func (c *claiming) behind(m alerting.Message, calling ...alerting.Notification) (calls []alerting.Notification) {
-	if m.Format == alerting.Text {
-		return nil
-	}
-	for _, n := range calling {
-		calls = append(calls, n.Call(c.t.now))
-	}
-	return calls
 }
 
 // owe stores the CALLs behind the words that have just arrived: in the transaction

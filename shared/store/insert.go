@@ -28,6 +28,8 @@ var (
 	// and the lines of the old alert 1 must not keep the new one out.
 	insertDecision    = into("REPLACE", "alert_decisions", "alert_id, seq, what, word_code, word_detail, word_until, remedy_code, remedy_detail, remedy_until, note, times, at_us, last_us")
 	insertRemediation = into("INSERT", "alert_remediations", remediationInsertColumns)
+	replaceRecheck    = into("REPLACE", "alert_rechecks", "alert_id, at_us")
+	replaceStep       = into("REPLACE", "alert_escalations", "alert_id, at_us")
 	insertAnswer      = into("INSERT", "alert_idempotency", "key_hash, body_hash, receipt, expires_us")
 	addTotal          = func() insertion {
 		i := into("INSERT", "alert_totals", "scope, service_name, alert_type, status, severity, shard, n")
@@ -35,7 +37,7 @@ var (
 		return i
 	}()
 
-	hotInsertions = []insertion{insertAlert, replaceEvent, insertNotification, insertDecision, insertRemediation, insertAnswer, addTotal}
+	hotInsertions = []insertion{insertAlert, replaceEvent, insertNotification, insertDecision, insertRemediation, replaceRecheck, replaceStep, insertAnswer, addTotal}
 )
 
 func (i insertion) statement(d *Dialect, rows int) string {

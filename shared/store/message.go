@@ -59,8 +59,8 @@ func (c *claiming) written(m alerting.Message, b *alerting.Brief, r alerting.Ren
 // claimFor is the claim of a message about one word, and of the CALL behind it.
 func (c *claiming) claimFor(m alerting.Message, word alerting.Notification, b *alerting.Brief) *alerting.Claim {
 	claim := c.claim(m, word)
-	if b.Mention.ByPhone() {
-		claim.Calls = c.behind(m, word)
+	if b.Mention.ByPhone() && m.Format != alerting.Text { // which calls them itself
+		claim.Calls = []alerting.Notification{word.Call(c.t.now)}
 	}
 	return claim
 }
@@ -96,7 +96,7 @@ func (c *claiming) takeDigest(ctx context.Context, kind alerting.MessageKind, r 
 	}
 	d, byPhone := alerting.Fold(words, critical, first.Reason.Form()), []alerting.DigestWord(nil)
 	d.Format = c.format
-	if d.Mention, byPhone = c.t.policy.MentionAll(words); d.Format == alerting.Text {
+	if d.Mention, byPhone = c.t.policy.MentionAll(words, d.Format); d.Format == alerting.Text {
 		m.People = d.Mention
 	}
 	m.Content = r.Digest(d)
@@ -106,7 +106,7 @@ func (c *claiming) takeDigest(ctx context.Context, kind alerting.MessageKind, r 
 	claim := c.claim(m, alerting.Notification{})
 	for _, w := range byPhone {
 		first.AlertID, first.Severity = w.AlertID, w.Severity
-		claim.Calls = append(claim.Calls, c.behind(m, first)...)
+		claim.Calls = append(claim.Calls, first.Call(c.t.now))
 	}
 	return claim, c.brew(ctx, m)
 }

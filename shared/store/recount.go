@@ -115,15 +115,22 @@ var (
 	}
 )
 
-// gone tells whether there are fewer alerts than the totals say.
+// gone tells whether some alerts are fewer than the totals say: of one service
+// and type, as people may insert as many as they delete. What they change
+// besides, status and severity, makes no difference.
 func gone(drift map[totalKey]int64) bool {
-	var alerts int64
+	alerts := map[totalKey]int64{}
 	for k, n := range drift {
-		if k.scope == scopeAll {
-			alerts += n
+		if k.scope == scopeService {
+			alerts[totalKey{service: k.service, alertType: k.alertType}] += n
 		}
 	}
-	return alerts < 0
+	for _, n := range alerts {
+		if n < 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func tallies(ctx context.Context, q querier, into map[totalKey]int64, all []counting) error {

@@ -229,12 +229,7 @@ func (w *writer) writeAlerts(ctx context.Context) error {
 	if err := w.readIDs(ctx, fresh); err != nil {
 		return err
 	}
-	for _, r := range fresh {
-		if err := w.plan(ctx, r); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.planFresh(ctx, fresh)
 }
 
 // readIDs learns the ids of new alerts by their key: what LastInsertId says of
@@ -278,12 +273,10 @@ func selectIDs(keys int) string {
 	return "SELECT id, open_key FROM alert_records WHERE open_key IN (" + list(keys) + ")"
 }
 
-// plan keeps the lists of what is decided again, and of what escalates, in step.
+// plan keeps the lists of what is decided again, and of what escalates, in step
+// with an alert that was there.
 func (w *writer) plan(ctx context.Context, r *record) error {
 	before := r.stored
-	if before == nil {
-		before = &alerting.Alert{}
-	}
 	if err := w.list(ctx, "alert_rechecks", r.alert.ID, before.RecheckAt, r.alert.RecheckAt); err != nil {
 		return err
 	}
@@ -291,6 +284,25 @@ func (w *writer) plan(ctx context.Context, r *record) error {
 		w.t.commit.Steps = true
 	}
 	return w.list(ctx, "alert_escalations", r.alert.ID, before.EscalateAt, r.alert.EscalateAt)
+}
+
+// planFresh lists new alerts by one statement each: where a policy escalates, all
+// alerts of a storm are planned.
+func (w *writer) planFresh(ctx context.Context, fresh []*record) error {
+	var again, steps [][]any
+	for _, r := range fresh {
+		if at := r.alert.RecheckAt; !at.IsZero() {
+			again = append(again, []any{r.alert.ID, micros(at)})
+		}
+		if at := r.alert.EscalateAt; !at.IsZero() {
+			steps = append(steps, []any{r.alert.ID, micros(at)})
+		}
+	}
+	w.t.commit.Steps = w.t.commit.Steps || len(steps) > 0
+	if err := w.t.insert(ctx, replaceRecheck, again); err != nil {
+		return err
+	}
+	return w.t.insert(ctx, replaceStep, steps)
 }
 
 func (w *writer) list(ctx context.Context, table string, id int64, before, at time.Time) error {

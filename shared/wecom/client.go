@@ -84,7 +84,7 @@ func (c *Client) Send(ctx context.Context, webhook alerting.Secret, p alerting.P
 		return alerting.Verdict{Status: alerting.Refused, Class: alerting.ClassRobotGone, Error: err.Error()}
 	}
 	v := c.post(ctx, target, p)
-	v.Error = newMask(target).clean(v.Error)
+	v.Error = newMask(target, p.People.Mobiles...).clean(v.Error)
 	return v
 }
 

@@ -126,13 +126,31 @@ func TestOddAnswersAreUnknown(t *testing.T) {
 
 func answeredWith(t *testing.T, status int, body string) alerting.Verdict {
 	t.Helper()
+	return answeredTo(t, alerting.Post{Content: "x"}, status, body)
+}
+
+func answeredTo(t *testing.T, p alerting.Post, status int, body string) alerting.Verdict {
+	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
 	}))
 	defer srv.Close()
 	c := wecom.New(wecom.Options{AllowedHosts: []string{"127.0.0.1"}})
-	return c.Send(t.Context(), alerting.Secret(srv.URL+"/send?key="+canary), alerting.Post{Content: "x"})
+	return c.Send(t.Context(), alerting.Secret(srv.URL+"/send?key="+canary), p)
+}
+
+// What a robot says of a number that it does not like is on record, in the log
+// and in the API.
+func TestNoVerdictHoldsAMobileNumber(t *testing.T) {
+	called := alerting.People{Mobiles: []alerting.Mobile{"13812345678", "+85261234567"}, All: true}
+	for _, echo := range []string{"invalid mobile 13812345678 or +85261234567", strings.Repeat("长", 222) + " 13812345678", "(86)13812345678"} {
+		v := answeredTo(t, alerting.Post{Format: alerting.Text, Content: "x", People: called}, http.StatusOK, `{"errcode":40058,"errmsg":"`+echo+`"}`)
+		require.Equal(t, 40058, v.ErrCode)
+		for _, part := range []string{"1234", "6123"} {
+			assert.NotContains(t, v.Error, part)
+		}
+	}
 }
 
 func TestNoVerdictHoldsTheKey(t *testing.T) {

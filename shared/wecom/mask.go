@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"trade-monitor/shared/alerting"
 )
 
 const (
@@ -25,10 +27,14 @@ var (
 	userInfo = regexp.MustCompile(`//\S+@`)
 )
 
-// mask takes the credentials of one webhook out of a text.
-type mask struct{ secrets *regexp.Regexp }
+// mask takes the credentials of one webhook, and the middles of the numbers that
+// a request called, out of a text.
+type mask struct {
+	secrets *regexp.Regexp
+	mobiles []alerting.Mobile
+}
 
-func newMask(target *url.URL) mask {
+func newMask(target *url.URL, mobiles ...alerting.Mobile) mask {
 	// The whole query first: regexp prefers the earlier alternative.
 	parts := []string{regexp.QuoteMeta(target.RawQuery)}
 	for _, key := range target.Query()["key"] {
@@ -39,7 +45,7 @@ func newMask(target *url.URL) mask {
 			parts = append(parts, regexp.QuoteMeta(form))
 		}
 	}
-	return mask{regexp.MustCompile("(?i)" + strings.Join(parts, "|"))}
+	return mask{regexp.MustCompile("(?i)" + strings.Join(parts, "|")), mobiles}
 }
 
 // clean makes a text fit for the record: one readable line, no credential,
@@ -56,6 +62,9 @@ func (m mask) clean(text string) string {
 		return r
 	}, text)
 	text = m.secrets.ReplaceAllString(text, hidden)
+	for _, number := range m.mobiles {
+		text = strings.ReplaceAll(text, number.Reveal(), number.String())
+	}
 	text = keyParameter.ReplaceAllString(text, "${1}"+hidden)
 	text = userInfo.ReplaceAllString(text, "//"+hidden+"@")
 	return clip(text, maxError)

@@ -151,6 +151,9 @@ func testDifferencesByHand(t *testing.T, e Engine) {
 	require.NoError(t, err)
 	require.Empty(t, early, "nothing is said before it is recounted")
 	require.Empty(t, audited(t, s), "people may delete alerts")
+	e.exec(t, "DELETE FROM alert_records WHERE id = 7")
+	insertByHand(t, e, 1)
+	require.Empty(t, audited(t, s), "also while they insert as many")
 	e.exec(t, "UPDATE alert_records SET status = 'RESOLVED', severity = 'INFO' WHERE id IN (3, 4)")
 	require.Empty(t, audited(t, s), "and change them")
 	e.exec(t, "UPDATE alert_records SET occurrences = 9 WHERE id = 5")
@@ -189,6 +192,8 @@ func testDifferencesInParts(t *testing.T, e Engine) {
 	require.Empty(t, audited(t, s))
 	e.exec(t, "UPDATE alert_records SET wechat_sent = 1 WHERE id IN (6, 1000007, 1000012)")
 	e.exec(t, "UPDATE alert_notifications SET status = 'ODD' WHERE alert_id IN (5, 1000008)")
+	require.Equal(t, map[alerting.Check]int64{alerting.FlagWithoutWord: 3, alerting.UnknownStatusesLeft: 2}, numbers(audited(t, s)))
+	e.exec(t, "UPDATE alert_records SET id = 1900000000000000000 WHERE id = 1000012") // as some programs number rows
 	require.Equal(t, map[alerting.Check]int64{alerting.FlagWithoutWord: 3, alerting.UnknownStatusesLeft: 2}, numbers(audited(t, s)))
 }
 

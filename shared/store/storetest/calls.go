@@ -24,6 +24,10 @@ var calls = suite{
 	"a call whose alert was deleted does not hold others up":    testCallBuried,
 	"a group of text is called by the message itself":           testTextGroup,
 	"a group keeps how its messages are written":                testGroupFormat,
+
+	"more people than a message has room for are called by the next": testCallsOverflow,
+	"a text digest that cannot call everybody is followed by a call": testTextDigestOverflow,
+	"a digest of very many types calls a few times":                  testCallsOfManyTypes,
 }
 
 // phoning calls a mobile number from ERROR on, and everybody from CRITICAL on.
