@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,10 +35,9 @@ func (s *service) newEmergency(policy *admitted, client *wecom.Client, m *metric
 	if s.cfg.MySQL.Configured() {
 		idle = lookAtServer
 	}
-	saw := &witness{s: s, fallback: func() alerting.Secret { return policy.policy().Fallback }}
-	return delivery.NewEmergency(saw, client, delivery.EmergencyOptions{
+	return delivery.NewEmergency(witness{s}, client, delivery.EmergencyOptions{
 		Owner: s.owner, Log: s.log, Idle: idle, Observe: m.emergency,
-		Fallback: saw.fallback, Format: saw.format,
+		Fallback: func() alerting.Secret { return policy.policy().Fallback },
 		Notebook: notebook{filepath.Join(s.cfg.LogDir, "emergency.json")},
 		Explain:  func(err error) alerting.Reason { return outageCause(err, s.cfg.MySQL.Configured()) },
 		Words: wecom.EmergencyWords{
@@ -51,42 +49,25 @@ func (s *service) newEmergency(policy *admitted, client *wecom.Client, m *metric
 
 // witness is the database, of which nothing bad is said while its tables are
 // being made.
-type witness struct {
-	s        *service
-	fallback func() alerting.Secret
-	groups   atomic.Pointer[[]alerting.Group] // as last read; nil: never
-}
+type witness struct{ s *service }
 
-// format is how the robot's messages were written when the database was last seen.
-func (w *witness) format() alerting.Format {
-	if groups := w.groups.Load(); groups != nil {
-		return alerting.RobotFormat(*groups, alerting.RobotID(w.fallback()))
-	}
-	return alerting.Markdown
-}
-
-func (w *witness) Look(ctx context.Context, owner string) (bool, error) {
+func (w witness) Look(ctx context.Context, owner string) (bool, error) {
 	first, err := w.s.db.Look(ctx, owner)
 	if errors.Is(err, alerting.ErrSchema) && !w.s.loops.started.Load() {
 		return true, nil
 	}
-	if err == nil {
-		if groups, err := w.s.db.Groups(ctx); err == nil {
-			w.groups.Store(&groups)
-		}
-	}
 	return first, err
 }
 
-func (w *witness) RecordSpoken(ctx context.Context, words []alerting.Spoken, now time.Time) error {
+func (w witness) RecordSpoken(ctx context.Context, words []alerting.Spoken, now time.Time) error {
 	return w.s.db.RecordSpoken(ctx, words, now)
 }
 
-func (w *witness) ClaimNotice(ctx context.Context, robot, owner string, lease time.Duration, p alerting.Post) (*alerting.Claim, error) {
-	return w.s.db.ClaimNotice(ctx, robot, owner, lease, p)
+func (w witness) ClaimNotice(ctx context.Context, robot, owner string, lease time.Duration, content string) (*alerting.Claim, error) {
+	return w.s.db.ClaimNotice(ctx, robot, owner, lease, content)
 }
 
-func (w *witness) SettleMessage(ctx context.Context, claim *alerting.Claim, v alerting.Verdict, jitter float64) error {
+func (w witness) SettleMessage(ctx context.Context, claim *alerting.Claim, v alerting.Verdict, jitter float64) error {
 	return w.s.db.SettleMessage(ctx, claim, v, jitter)
 }
 

@@ -37,7 +37,6 @@ const (
 // Spoken is an emergency word as it was sent.
 type Spoken struct {
 	Robot      string // RobotID
-	Format     Format // empty: markdown
 	Content    string
 	Status     MessageStatus // UNKNOWN until it is answered
 	ErrCode    int

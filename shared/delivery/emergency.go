@@ -26,7 +26,7 @@ type Witness interface {
 	RecordSpoken(ctx context.Context, words []alerting.Spoken, now time.Time) error
 	// ClaimNotice is ClaimMessage for a message that tells of ourselves. A robot
 	// that cannot be sent it now is a *alerting.RefusedError.
-	ClaimNotice(ctx context.Context, robot, owner string, lease time.Duration, p alerting.Post) (*alerting.Claim, error)
+	ClaimNotice(ctx context.Context, robot, owner string, lease time.Duration, content string) (*alerting.Claim, error)
 	Settling
 }
 
@@ -38,15 +38,14 @@ type Notebook interface {
 
 // EmergencyWords writes what people read of an outage.
 type EmergencyWords interface {
-	Down(o alerting.DatabaseOutage, now time.Time, f alerting.Format) string
-	Back(o alerting.DatabaseOutage, f alerting.Format) string
+	Down(o alerting.DatabaseOutage, now time.Time) string
+	Back(o alerting.DatabaseOutage) string
 }
 
 // EmergencyOptions are what an Emergency needs besides its store and sender.
 type EmergencyOptions struct {
 	Owner    string                         // names this process
 	Fallback func() alerting.Secret         // WECHAT_WEBHOOK_URL
-	Format   func() alerting.Format         // how that robot's messages were written last; nil: markdown
 	Words    EmergencyWords                 // required
 	Notebook Notebook                       // required
 	Explain  func(error) alerting.Reason    // says why a look failed, without a host or a secret; required
@@ -74,9 +73,6 @@ type Emergency struct {
 func NewEmergency(store Witness, sender Sender, o EmergencyOptions) *Emergency {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Format == nil {
-		o.Format = func() alerting.Format { return alerting.Markdown }
 	}
 	if o.Observe == nil {
 		o.Observe = func(alerting.Verdict) {}
@@ -236,13 +232,13 @@ func (e *Emergency) speak(ctx context.Context) {
 	if at := e.speakAt(o); at.IsZero() || at.After(now) || ctx.Err() != nil {
 		return
 	}
-	webhook, format := e.o.Fallback(), e.o.Format()
-	word := alerting.Spoken{Robot: alerting.RobotID(webhook), Format: format, Content: e.o.Words.Down(o, now, format), SentAt: now}
+	webhook := e.o.Fallback()
+	word := alerting.Spoken{Robot: alerting.RobotID(webhook), Content: e.o.Words.Down(o, now), SentAt: now}
 	before, _ := e.change(func(o alerting.DatabaseOutage) alerting.DatabaseOutage { return o.Speaking(word) })
 	e.keep()
 	sending, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	verdict := e.sender.Send(sending, webhook, alerting.Post{Format: format, Content: word.Content})
+	verdict := e.sender.Send(sending, webhook, alerting.Post{Content: word.Content})
 	word.AnsweredAt = e.o.Now()
 	e.change(func(o alerting.DatabaseOutage) alerting.DatabaseOutage { return o.Spoke(word, verdict, before) })
 	e.keep()
@@ -270,8 +266,7 @@ func (e *Emergency) tellBack(ctx context.Context) (again time.Time) {
 	asked := e.o.Now().Round(0)
 	// Each try is an owner of its own, as a trial is.
 	owner := fmt.Sprintf("%s:emergency:%x", e.o.Owner, rand.Uint64())
-	format := e.o.Format()
-	claim, err := e.store.ClaimNotice(claiming, alerting.RobotID(webhook), owner, lease, alerting.Post{Format: format, Content: e.o.Words.Back(e.Outage(), format)})
+	claim, err := e.store.ClaimNotice(claiming, alerting.RobotID(webhook), owner, lease, e.o.Words.Back(e.Outage()))
 	var refused *alerting.RefusedError
 	switch {
 	case errors.As(err, &refused):

@@ -25,7 +25,6 @@ type outageWorld struct {
 	key       string
 	emergency *delivery.Emergency
 	notes     *notebook
-	format    alerting.Format // of the robot; empty: markdown
 	stop      func()
 }
 
@@ -56,11 +55,11 @@ func (n *notebook) Write(o alerting.DatabaseOutage) error {
 // siren writes what is said.
 type siren struct{}
 
-func (siren) Down(o alerting.DatabaseOutage, now time.Time, _ alerting.Format) string {
+func (siren) Down(o alerting.DatabaseOutage, now time.Time) string {
 	return fmt.Sprintf("down since %s ago: %s.", now.Sub(o.Since), o.Cause.Code)
 }
 
-func (siren) Back(o alerting.DatabaseOutage, _ alerting.Format) string {
+func (siren) Back(o alerting.DatabaseOutage) string {
 	return fmt.Sprintf("back after %s and %d words.", o.Back.Sub(o.Since), o.Words)
 }
 
@@ -81,7 +80,7 @@ func inOutage(t *testing.T, play func(w *outageWorld)) {
 func (w *outageWorld) begin() {
 	log := slog.New(slog.NewTextHandler(&w.log, nil)) // one: the buffer is shared
 	w.emergency = delivery.NewEmergency(w.store, w.sender(), delivery.EmergencyOptions{
-		Owner: "me", Fallback: func() alerting.Secret { return w.fallback }, Words: siren{}, Format: func() alerting.Format { return w.format }, Notebook: w.notes, Idle: idle,
+		Owner: "me", Fallback: func() alerting.Secret { return w.fallback }, Words: siren{}, Notebook: w.notes, Idle: idle,
 		Explain: func(error) alerting.Reason { return alerting.Reason{Code: "database_away"} },
 		Log:     log,
 	})
@@ -146,23 +145,6 @@ func TestPeopleAreToldOnceInFiveMinutesThatTheDatabaseIsAway(t *testing.T) {
 		assert.Equal(w, 4, w.store.messageCount(alerting.Accepted), "all of it is on record")
 		w.after(time.Hour)
 		require.Len(w, w.shown(), 4)
-	})
-}
-
-// Personal WeChat shows nothing but text, and one robot has one format.
-func TestARobotOfTextIsToldInText(t *testing.T) {
-	inOutage(t, func(w *outageWorld) {
-		w.after(time.Second)
-		w.format = alerting.Text
-		w.away(alerting.ErrUnavailable)
-		w.after(20 * time.Second)
-		w.away(nil)
-		w.after(20 * time.Second)
-		messages := w.robots.Messages(w.key)
-		require.Len(w, messages, 2)
-		for _, m := range messages {
-			assert.Equal(w, "text", m.Type, m.Content)
-		}
 	})
 }
 

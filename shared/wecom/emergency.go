@@ -17,7 +17,7 @@ type EmergencyWords struct {
 }
 
 // Down is the emergency word: what, since when, why, what it means, what to do.
-func (e EmergencyWords) Down(o alerting.DatabaseOutage, now time.Time, f alerting.Format) string {
+func (e EmergencyWords) Down(o alerting.DatabaseOutage, now time.Time) string {
 	w := e.scribe()
 	pick := w.Language.Pick
 	var b strings.Builder
@@ -33,11 +33,11 @@ func (e EmergencyWords) Down(o alerting.DatabaseOutage, now time.Time, f alertin
 		"请检查数据库是否在运行、磁盘是否已满、网络和账号是否正常；不需要重启 Trade Monitor",
 		"see whether the database runs, its disk has room, network and login are in order; Trade Monitor need not be restarted")))
 	b.WriteString(pick("未恢复时每 5 分钟提醒一次。", "Said every 5 minutes until it is back."))
-	return as(f, b.String())
+	return b.String()
 }
 
 // Back says that it is over, and for how long it was.
-func (e EmergencyWords) Back(o alerting.DatabaseOutage, f alerting.Format) string {
+func (e EmergencyWords) Back(o alerting.DatabaseOutage) string {
 	w := e.scribe()
 	pick := w.Language.Pick
 	away := w.Language.Duration(o.Back.Sub(o.Since))
@@ -48,5 +48,5 @@ func (e EmergencyWords) Back(o alerting.DatabaseOutage, f alerting.Format) strin
 	b.WriteString(w.line("数据库", "Database", escapeLine(clip(e.Database, maxListed))))
 	b.WriteString(w.line("来自", "Said by", escapeLine(clip(e.Process, maxListed))))
 	b.WriteString(pick("等待中的通知和处置现在继续，无需操作。", "What waited goes on now; there is nothing to do."))
-	return as(f, b.String())
+	return b.String()
 }

@@ -14,15 +14,11 @@ func TestTheEmergencyWordReadsAsItShould(t *testing.T) {
 	o := alerting.DatabaseOutage{State: alerting.DatabaseDown, Since: opened, Failing: opened, Cause: alerting.Reason{Code: "database_away"}, Back: opened.Add(192 * time.Second)}
 	for _, lang := range []alerting.Language{alerting.Chinese, alerting.English} {
 		e := wecom.EmergencyWords{RenderOptions: wecom.RenderOptions{Language: lang, Location: shanghai}, Database: "MySQL", Process: "trading-1, PID 7"}
-		golden(t, "emergency."+string(lang)+".md", e.Down(o, opened.Add(3*time.Second), alerting.Markdown))
-		golden(t, "emergency_back."+string(lang)+".md", e.Back(o, alerting.Markdown))
-		for _, text := range []string{e.Down(o, opened, alerting.Text), e.Back(o, alerting.Text)} {
-			assert.NotRegexp(t, "[<>#]", text, "a group of text is shown text")
-			assert.LessOrEqual(t, len(text), wecom.MaxText)
-		}
+		golden(t, "emergency."+string(lang)+".md", e.Down(o, opened.Add(3*time.Second)))
+		golden(t, "emergency_back."+string(lang)+".md", e.Back(o))
 
 		e.Process = "<@all> [x](https://evil.example)"
-		assert.NotContains(t, e.Down(o, opened, alerting.Markdown), "<@all>", "a host's name is no markup either")
-		assert.NotContains(t, e.Back(o, alerting.Markdown), "](https")
+		assert.NotContains(t, e.Down(o, opened), "<@all>", "a host's name is no markup either")
+		assert.NotContains(t, e.Back(o), "](https")
 	}
 }

@@ -45,7 +45,7 @@ func testSpoken(t *testing.T, e Engine) {
 	c, next := claimAs(t, s, "me")
 	require.Nil(t, c, "the budget is used")
 	require.WithinDuration(t, time.Now().Add(alerting.SlotLife-alerting.RobotBudget*time.Second), next, slack)
-	_, err := s.ClaimNotice(t.Context(), robot, "me", time.Second, alerting.Post{Content: "back"})
+	_, err := s.ClaimNotice(t.Context(), robot, "me", time.Second, "back")
 	refusedAs(t, err, "robot_budget")
 	e.pass(t, alerting.SlotLife)
 	settle(t, s, claim(t, s), accepted)
@@ -59,10 +59,6 @@ func testSpokenOnRecord(t *testing.T, e Engine) {
 	words[1].Status, words[1].ErrCode, words[1].Error = alerting.Refused, 45009, "errcode 45009"
 	require.NoError(t, s.RecordSpoken(t.Context(), words, now))
 	require.Equal(t, []string{"EMERGENCY 0 2"}, kindsOf(t, e))
-	words[0].Format = alerting.Text
-	require.NoError(t, s.RecordSpoken(t.Context(), words[:1], now))
-	require.Equal(t, []string{"1", "2"}, e.row(t, "SELECT COUNT(CASE WHEN format = 'text' THEN 1 END), COUNT(CASE WHEN format = 'markdown' THEN 1 END) FROM alert_messages"))
-	e.exec(t, "DELETE FROM alert_messages WHERE format = 'text'")
 	require.EqualValues(t, 1, e.count(t, "SELECT COUNT(*) FROM alert_messages WHERE status = 'REFUSED' AND errcode = 45009 AND error = 'errcode 45009'"))
 	require.EqualValues(t, 2, e.count(t, "SELECT COUNT(*) FROM alert_messages WHERE alert_id IS NULL AND group_id = 0 AND content = 'the database is away' AND slot_until - answered_us = 61000000"))
 }
@@ -78,10 +74,10 @@ func testSpokenUnanswered(t *testing.T, e Engine) {
 
 func testBackAgain(t *testing.T, e Engine) {
 	s := e.open(t, bare)
-	c, err := s.ClaimNotice(t.Context(), robot, "me", 20*time.Second, alerting.Post{Content: "back"})
+	c, err := s.ClaimNotice(t.Context(), robot, "me", 20*time.Second, "back")
 	require.NoError(t, err)
 	require.Equal(t, alerting.Emergency, c.Message.Kind)
-	_, err = s.ClaimNotice(t.Context(), robot, "me", 20*time.Second, alerting.Post{Content: "back"})
+	_, err = s.ClaimNotice(t.Context(), robot, "me", 20*time.Second, "back")
 	refusedAs(t, err, "robot_in_flight")
 	settle(t, s, c, accepted)
 	require.Equal(t, []string{"EMERGENCY 0 1"}, kindsOf(t, e))
@@ -92,11 +88,11 @@ func testBackAgain(t *testing.T, e Engine) {
 func testBackOverBudget(t *testing.T, e Engine) {
 	s := e.open(t, bare)
 	for range alerting.RobotBudget {
-		c, err := s.ClaimNotice(t.Context(), robot, "me", 20*time.Second, alerting.Post{Content: "back"})
+		c, err := s.ClaimNotice(t.Context(), robot, "me", 20*time.Second, "back")
 		require.NoError(t, err)
 		settle(t, s, c, accepted)
 	}
-	_, err := s.ClaimNotice(t.Context(), robot, "me", 20*time.Second, alerting.Post{Content: "back"})
+	_, err := s.ClaimNotice(t.Context(), robot, "me", 20*time.Second, "back")
 	why := refusedAs(t, err, "robot_budget")
 	require.WithinDuration(t, time.Now().Add(alerting.SlotLife), why.Until, slack)
 }
