@@ -117,7 +117,7 @@ func orFine(findings []doctor.Finding, format string, args ...any) []doctor.Find
 	return findings
 }
 
-func (e *examination) policy(context.Context) []doctor.Finding {
+func (e *examination) policy(ctx context.Context) []doctor.Finding {
 	if e.cfg.PolicyFile == "" {
 		return []doctor.Finding{doctor.Good("默认 (default)")}
 	}
@@ -128,6 +128,13 @@ func (e *examination) policy(context.Context) []doctor.Finding {
 	var findings []doctor.Finding
 	for _, w := range in.Warnings {
 		findings = append(findings, warned("见 docs/policy.md (see docs/policy.md)", "%s", w))
+	}
+	groups, err := e.listed(ctx)
+	if err != nil {
+		return orFine(findings, "%s", e.cfg.PolicyFile) // that the database is away is said elsewhere
+	}
+	for _, missing := range in.Policy.MissingGroups(groups) {
+		findings = append(findings, warned("检查名称和 wechat_groups (look at the name, and at wechat_groups)", "策略文件指定的群无法通知 (the policy names a group that cannot be told): %s", missing))
 	}
 	return orFine(findings, "%s", e.cfg.PolicyFile)
 }

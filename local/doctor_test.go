@@ -193,7 +193,9 @@ func firstOf(text string) string {
 func TestDoctorReadsTheRecord(t *testing.T) {
 	h := newHealthyHost(t)
 	db := storetest.MariaDB(t)
-	s := launch(t, append(append(h.settings, databaseSettings(db)...), "PORT=0", "API_TOKENS=")...)
+	policy := filepath.Join(t.TempDir(), "policy.yaml")
+	require.NoError(t, os.WriteFile(policy, []byte("defaults: {escalate: [{after: 15m, groups: [值班经理裙]}]}\n"), 0o600))
+	s := launch(t, append(append(h.settings, databaseSettings(db)...), "PORT=0", "API_TOKENS=", "POLICY_FILE="+policy)...)
 	await(t, 20*time.Second, "ready", func() bool { return s.get("/readyz").status == http.StatusOK })
 	id := s.addGroup("交易组", wecomtest.URL("http://"+h.robots.Host, "test-robot-removed"))
 	s.notify(ticker("svc"))
@@ -204,6 +206,7 @@ func TestDoctorReadsTheRecord(t *testing.T) {
 
 	done := s.command("doctor")
 	assert.Equal(t, 1, done.code, done.out)
+	assert.True(t, finding(done.out, "!", "defaults.escalate[0].groups: 值班经理裙", "wechat_groups"), done.out)
 	assert.True(t, finding(done.out, "✗", "群“交易组”的机器人已失效", "重新添加或启用机器人"), done.out)
 	assert.True(t, finding(done.out, "✗", "群“交易组”有 1 条通知未送达", fmt.Sprintf("trade-monitor wechat-test %d", id)), done.out)
 

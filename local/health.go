@@ -27,6 +27,8 @@ type health struct {
 	}
 	robot bool
 	at    *time.Location
+	// gone names the groups whose robot is gone; nil: nobody is told.
+	gone func(context.Context) []string
 	// audit says what the auditor found that does not go away; nil: nobody audits.
 	audit func() []string
 }
@@ -62,6 +64,10 @@ func (h health) ready(w http.ResponseWriter, r *http.Request) error {
 	var rep report
 	if h.db.Ready(ctx) != nil {
 		rep.Failing = append(rep.Failing, databaseAway(h.emergency.Outage(), h.robot, h.at))
+	} else if h.gone != nil {
+		if gone := h.gone(ctx); len(gone) > 0 {
+			rep.Degraded = append(rep.Degraded, "群机器人失效 (groups whose robot is gone): "+strings.Join(gone, ", "))
+		}
 	}
 	if <-docker != nil {
 		rep.Degraded = append(rep.Degraded, "Docker 不可达，无法重启容器 (Docker cannot be reached; no container can be restarted)")

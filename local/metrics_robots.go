@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"iter"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,19 +32,40 @@ func (g *robotGauges) Describe(ch chan<- *prometheus.Desc) { ch <- robotState }
 func (g *robotGauges) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), pingTime)
 	defer cancel()
-	groups, err := g.Groups(ctx)
-	if err != nil {
-		return
-	}
-	robots, err := g.Robots(ctx)
-	if err != nil {
-		return
-	}
-	for _, group := range append(groups, alerting.FallbackGroup(g.policy().Fallback)) {
-		if !group.Enabled || alerting.Placeholder(group.Webhook) {
-			continue
-		}
-		state, _ := robots.Of(group.Webhook)
+	for group, state := range g.states(ctx) {
 		ch <- prometheus.MustNewConstMetric(robotState, prometheus.GaugeValue, 1, strconv.FormatInt(group.ID, 10), string(state))
+	}
+}
+
+// gone names the groups whose robot is gone.
+func (g *robotGauges) gone(ctx context.Context) (names []string) {
+	for group, state := range g.states(ctx) {
+		if state == alerting.RobotGone {
+			names = append(names, group.Name)
+		}
+	}
+	return names
+}
+
+// states are those of the robots of the groups that are told; none while the
+// database is away.
+func (g *robotGauges) states(ctx context.Context) iter.Seq2[alerting.Group, alerting.RobotState] {
+	return func(yield func(alerting.Group, alerting.RobotState) bool) {
+		groups, err := g.Groups(ctx)
+		if err != nil {
+			return
+		}
+		robots, err := g.Robots(ctx)
+		if err != nil {
+			return
+		}
+		for _, group := range append(groups, alerting.FallbackGroup(g.policy().Fallback)) {
+			if !group.Enabled || alerting.Placeholder(group.Webhook) {
+				continue
+			}
+			if state, _ := robots.Of(group.Webhook); !yield(group, state) {
+				return
+			}
+		}
 	}
 }

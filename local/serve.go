@@ -138,8 +138,9 @@ func (s *service) assemble(ctx context.Context) error {
 		{"retention", repeat(time.Hour, s.log, "retention", s.forgetOldAlerts)},
 	})...)
 	metrics.watch(s.db, s.loops, s.watches)
-	metrics.registry.MustRegister(file, &hostGauges{s.db}, &robotGauges{s.db, policy.policy}, &auditGauges{s.auditor.Report})
-	h := health{loops: s.loops, db: s.db, policy: file, deaf: s.watches.deaf, audit: s.degradedByAudit(), emergency: emergency, robot: !alerting.Placeholder(s.cfg.Webhook), at: s.cfg.Location}
+	groups := &robotGauges{s.db, policy.policy}
+	metrics.registry.MustRegister(file, &hostGauges{s.db}, groups, &auditGauges{s.auditor.Report})
+	h := health{loops: s.loops, db: s.db, policy: file, deaf: s.watches.deaf, gone: groups.gone, audit: s.degradedByAudit(), emergency: emergency, robot: !alerting.Placeholder(s.cfg.Webhook), at: s.cfg.Location}
 	if s.cfg.Mode != alerting.Off {
 		h.docker = engine
 	}

@@ -119,13 +119,22 @@ func (l Load) call(u usage, now time.Time) Turn {
 	if l.Calls.Words == 0 {
 		return Turn{}
 	}
-	if at := u.called.Add(callGap); at.After(now) {
+	if at := u.mayCallAt(); at.After(now) {
 		return Turn{At: at}
 	}
 	if u.mayGoSingly() || u.room() > keptForDigests {
 		return Turn{Kind: CallMessage}
 	}
 	return Turn{At: u.first} // which may not help: then it is asked again
+}
+
+// CallsApart is until when no call is made because people were called a moment
+// ago; zero: that holds none up.
+func (l Load) CallsApart(now time.Time) time.Time {
+	if at := l.used(now).mayCallAt(); at.After(now) {
+		return at
+	}
+	return time.Time{}
 }
 
 // words decides on what does not go before calls.
@@ -209,6 +218,9 @@ func (u *usage) count(s Slot) {
 		}
 	}
 }
+
+// mayCallAt is when people may be called again.
+func (u usage) mayCallAt() time.Time { return u.called.Add(callGap) }
 
 // extra is how many slots of CRITICAL words others use.
 func (u usage) extra() int { return max(0, u.other-otherSingles) }

@@ -48,7 +48,9 @@ func Explain(s *Story, groups []Group, p *Policy, now time.Time) []GroupAccount 
 			continue
 		}
 		a := GroupAccount{ID: g.ID, Name: g.Name, State: GroupNotTold, AsOf: now}
-		if slices.ContainsFunc(audience, func(o Group) bool { return o.ID == g.ID }) {
+		if told := slices.ContainsFunc(audience, func(o Group) bool { return o.ID == g.ID }); told && s.Alert.aboutRobotOf(g) {
+			a.Why = Reason{Code: "own_robot"}
+		} else if told {
 			a.Why, a.AsOf = s.keptFrom(now)
 		} else if a.Why = p.laterStep(&s.Alert, g, groups); a.Why.IsZero() {
 			a.Why = p.leftOut(g, s.Alert.Type, audience)

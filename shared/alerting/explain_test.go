@@ -12,6 +12,22 @@ func robotURL(key string) Secret {
 	return Secret("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=" + key)
 }
 
+// The group whose robot is gone is not told so, which is not because it came later.
+func TestAGroupIsNotToldOfItsOwnRobot(t *testing.T) {
+	groups := []Group{{ID: 1, Name: "ops", Enabled: true, Webhook: robotURL("a")}, {ID: 2, Name: "others", Enabled: true, Webhook: robotURL("b")}, {ID: 3, Name: "new", Enabled: true, Webhook: robotURL("c")}}
+	p := DefaultPolicy()
+	s := &Story{
+		Alert:         Alert{Type: RobotBroken, Service: "ops"},
+		Notifications: []Notification{{ID: 1, GroupID: 2, GroupName: "others", Status: Sent}},
+		Decisions:     []Decision{{Word: Reason{Code: "told", Detail: "others"}}},
+	}
+	got := map[string]string{}
+	for _, a := range Explain(s, groups, &p, noon) {
+		got[a.Name] = a.Why.Code
+	}
+	assert.Equal(t, map[string]string{"others": "sent", "ops": "own_robot", "new": "joined_later"}, got)
+}
+
 // Every group gets an answer to "why did we (not) hear of it".
 func TestEveryGroupIsAccountedFor(t *testing.T) {
 	groups := []Group{

@@ -67,6 +67,7 @@ var reasonWords = map[string][2]string{
 	"bad_words":      {"企业微信拒绝了消息内容：{}", "WeCom refused the content: {}"},
 	"queued":         {"已排队，即将发送", "in the queue, about to be sent"},
 	"overload":       {"待发的超过每分钟额度，将合并发送，最早在{left}后", "more waits than a minute's budget allows: it goes with others, in {left} at the earliest"},
+	"calls_apart":    {"刚呼叫过，{left}后再呼叫，期间的合并", "people were called a moment ago: again in {left}, together with what comes meanwhile"},
 	"too_long":       {"企业微信认为内容过长，缩短后重发：{}", "WeCom says that it is too long; sent again, shorter: {}"},
 	"robot_busy":     {"机器人暂时不可用：{}", "the robot cannot be reached now: {}"},
 	"said_before":    {"与上次相同，不再通知", "the same as before; not told again"},
@@ -82,6 +83,7 @@ var reasonWords = map[string][2]string{
 	"others_named":      {"策略为该类型指定了其他群", "the policy names other groups for this type"},
 	"same_robot":        {"与群“{}”是同一个机器人，只通知一次", "group {} has the same robot, which is told once"},
 	"fallback_unneeded": {"有匹配的群，不需要 WECHAT_WEBHOOK_URL", "groups match: WECHAT_WEBHOOK_URL is not needed"},
+	"own_robot":         {"告警说的是该群的机器人，只通知其他群", "the alert is about this group's own robot: the others are told"},
 	"joined_later":      {"通知时该群还不在收件之列", "the group was not among those to tell when they were told"},
 
 	// Why no test message was sent.

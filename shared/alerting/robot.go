@@ -21,6 +21,12 @@ func RobotEvent(group string, v Verdict, lang Language) Event {
 	return ev
 }
 
+// aboutRobotOf tells whether the alert says that the robot of the group is gone,
+// which that group is not told.
+func (a *Alert) aboutRobotOf(g Group) bool {
+	return a.Type == RobotBroken && a.Service == clip(g.Name, MaxService)
+}
+
 // RobotState is how it stands with a robot.
 type RobotState string
 

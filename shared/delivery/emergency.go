@@ -238,7 +238,7 @@ func (e *Emergency) speak(ctx context.Context) {
 	e.keep()
 	sending, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	verdict := e.sender.Send(sending, webhook, alerting.Post{Content: word.Content})
+	verdict := e.sender.Send(sending, webhook, alerting.Post{Format: alerting.Text, Content: word.Content})
 	word.AnsweredAt = e.o.Now()
 	e.change(func(o alerting.DatabaseOutage) alerting.DatabaseOutage { return o.Spoke(word, verdict, before) })
 	e.keep()

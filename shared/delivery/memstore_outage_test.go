@@ -47,7 +47,7 @@ func (s *memStore) ClaimNotice(_ context.Context, robot, owner string, lease tim
 	if r.lease.After(now) {
 		return nil, &alerting.RefusedError{Reason: alerting.Reason{Code: "robot_in_flight", Until: r.lease}}
 	}
-	m := alerting.Message{ID: int64(len(s.messages) + 1), Kind: alerting.Emergency, Robot: robot, Status: alerting.Sending, Content: content, SentAt: now, SlotUntil: now.Add(lease + alerting.SlotLife)}
+	m := alerting.Message{ID: int64(len(s.messages) + 1), Kind: alerting.Emergency, Format: alerting.Text, Robot: robot, Status: alerting.Sending, Content: content, SentAt: now, SlotUntil: now.Add(lease + alerting.SlotLife)}
 	s.messages = append(s.messages, m)
 	r.owner, r.lease = owner, now.Add(lease)
 	return &alerting.Claim{Message: m, Robot: r.Robot, Owner: owner}, nil

@@ -160,7 +160,7 @@ func TestTheMakefileBuildsEachFunction(t *testing.T) {
 // template refers to something.
 func (tmpl template) environment(f function) map[string]string {
 	samples := map[string]string{
-		"MysqlHost": "db.example.com", "mysqlPassword": "p", "apiTokens": "async:notify:canary",
+		"MysqlHost": "db.example.com", "MentionMobiles": "13800000000", "mysqlPassword": "p", "apiTokens": "async:notify:canary",
 		"wechatWebhookUrl": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=test-robot-key",
 	}
 	env := map[string]string{}
@@ -170,7 +170,7 @@ func (tmpl template) environment(f function) map[string]string {
 			switch node.Tag {
 			case "!Ref":
 				value = samples[node.Value]
-				if parameter := tmpl.Parameters[node.Value]; parameter.Default != nil {
+				if parameter := tmpl.Parameters[node.Value]; value == "" && parameter.Default != nil {
 					value = fmt.Sprint(parameter.Default)
 				}
 			case "!Sub":
@@ -195,6 +195,7 @@ func TestTheEnvironmentStartsEachFunctionAndRestartsNothing(t *testing.T) {
 		assert.Equal(t, "db.example.com", cfg.MySQL.Host, id)
 		assert.Equal(t, "p", cfg.MySQL.Password.Reveal(), id)
 		assert.Equal(t, "Asia/Shanghai", cfg.Location.String(), id)
+		assert.Equal(t, []alerting.Mobile{"13800000000"}, cfg.Callees[0].Mobiles, "%s: whoever delivers a word decides whom it calls", id)
 		if len(f.routes()) > 0 {
 			assert.Len(t, cfg.Tokens, 1, id)
 			assert.Empty(t, cfg.Anonymous, "%s: on the internet nobody is let in without a token by default", id)

@@ -73,8 +73,8 @@ func (s *Store) RecordSpoken(ctx context.Context, words []alerting.Spoken, now t
 				answered = w.SentAt.Add(unanswered)
 			}
 			answered = answered.Add(shift)
-			_, err := t.exec(ctx, "INSERT INTO alert_messages (robot, group_id, alert_id, status, content, errcode, error, sent_us, answered_us, slot_until, kind, words) VALUES (?, 0, NULL, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
-				w.Robot, string(w.Status), w.Content, w.ErrCode, text(clipCell(w.Error)), micros(w.SentAt.Add(shift)), micros(answered), micros(answered.Add(alerting.SlotLife)), string(alerting.Emergency))
+			_, err := t.exec(ctx, "INSERT INTO alert_messages (robot, group_id, alert_id, status, content, errcode, error, sent_us, answered_us, slot_until, kind, words, format) VALUES (?, 0, NULL, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
+				w.Robot, string(w.Status), w.Content, w.ErrCode, text(clipCell(w.Error)), micros(w.SentAt.Add(shift)), micros(answered), micros(answered.Add(alerting.SlotLife)), string(alerting.Emergency), string(alerting.Text))
 			if err != nil {
 				return fmt.Errorf("store an emergency word: %w", err)
 			}
@@ -86,5 +86,5 @@ func (s *Store) RecordSpoken(ctx context.Context, words []alerting.Spoken, now t
 // ClaimNotice claims a message that tells of ourselves, as ClaimTrial does. It is
 // for the robot of WECHAT_WEBHOOK_URL.
 func (s *Store) ClaimNotice(ctx context.Context, robot, owner string, lease time.Duration, content string) (*alerting.Claim, error) {
-	return s.claimWordless(ctx, alerting.Message{Kind: alerting.Emergency, Content: content}, robot, owner, lease)
+	return s.claimWordless(ctx, alerting.Message{Kind: alerting.Emergency, Format: alerting.Text, Content: content}, robot, owner, lease)
 }

@@ -116,7 +116,8 @@ func (s *Store) explainWaits(ctx context.Context, words []alerting.Notification,
 }
 
 // waits says why a word is not sent now, and until when: its robot rests, it was
-// tried too often, or more waits than the budget allows.
+// tried too often, people were called a moment ago, or more waits than the budget
+// allows.
 func (s *Store) waits(ctx context.Context, n *alerting.Notification, robot string, now time.Time) (alerting.Reason, error) {
 	rests, err := collect(ctx, s.reader, func(row scanner) (alerting.Reason, error) {
 		var why reasonScan
@@ -134,9 +135,16 @@ func (s *Store) waits(ctx context.Context, n *alerting.Notification, robot strin
 		why.Until = n.NextAt
 		return why, nil
 	}
-	turn, err := look(ctx, s.reader, robot, []int64{n.GroupID}, now)
-	if err != nil || turn.Kind != "" || turn.At.IsZero() {
+	load, next, err := load(ctx, s.reader, robot, []int64{n.GroupID}, now)
+	if err != nil {
 		return alerting.Reason{}, err
+	}
+	if at := load.CallsApart(now); n.Kind == alerting.Call && !at.IsZero() {
+		return alerting.Reason{Code: "calls_apart", Until: at}, nil
+	}
+	turn := load.Next(now)
+	if turn.At = earliest(turn.At, next); turn.Kind != "" || turn.At.IsZero() {
+		return alerting.Reason{}, nil
 	}
 	return alerting.Reason{Code: "overload", Until: turn.At}, nil
 }

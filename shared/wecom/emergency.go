@@ -9,7 +9,8 @@ import (
 )
 
 // EmergencyWords write what people read when the database is away, and when it
-// is back.
+// is back: as text, which every client shows. The format of their group is in the
+// database.
 type EmergencyWords struct {
 	RenderOptions
 	Database string // how people know it, such as "MySQL"; no host, no user
@@ -33,7 +34,7 @@ func (e EmergencyWords) Down(o alerting.DatabaseOutage, now time.Time) string {
 		"请检查数据库是否在运行、磁盘是否已满、网络和账号是否正常；不需要重启 Trade Monitor",
 		"see whether the database runs, its disk has room, network and login are in order; Trade Monitor need not be restarted")))
 	b.WriteString(pick("未恢复时每 5 分钟提醒一次。", "Said every 5 minutes until it is back."))
-	return b.String()
+	return plain(b.String())
 }
 
 // Back says that it is over, and for how long it was.
@@ -48,5 +49,5 @@ func (e EmergencyWords) Back(o alerting.DatabaseOutage) string {
 	b.WriteString(w.line("数据库", "Database", escapeLine(clip(e.Database, maxListed))))
 	b.WriteString(w.line("来自", "Said by", escapeLine(clip(e.Process, maxListed))))
 	b.WriteString(pick("等待中的通知和处置现在继续，无需操作。", "What waited goes on now; there is nothing to do."))
-	return b.String()
+	return plain(b.String())
 }

@@ -14,8 +14,8 @@ func TestTheEmergencyWordReadsAsItShould(t *testing.T) {
 	o := alerting.DatabaseOutage{State: alerting.DatabaseDown, Since: opened, Failing: opened, Cause: alerting.Reason{Code: "database_away"}, Back: opened.Add(192 * time.Second)}
 	for _, lang := range []alerting.Language{alerting.Chinese, alerting.English} {
 		e := wecom.EmergencyWords{RenderOptions: wecom.RenderOptions{Language: lang, Location: shanghai}, Database: "MySQL", Process: "trading-1, PID 7"}
-		golden(t, "emergency."+string(lang)+".md", e.Down(o, opened.Add(3*time.Second)))
-		golden(t, "emergency_back."+string(lang)+".md", e.Back(o))
+		golden(t, "text_emergency."+string(lang)+".txt", e.Down(o, opened.Add(3*time.Second)))
+		golden(t, "text_emergency_back."+string(lang)+".txt", e.Back(o))
 
 		e.Process = "<@all> [x](https://evil.example)"
 		assert.NotContains(t, e.Down(o, opened), "<@all>", "a host's name is no markup either")

@@ -175,7 +175,9 @@ func testCallsTogether(t *testing.T, e Engine) {
 	none, next := claimAs(t, s, "me")
 	require.Nil(t, none, "people were called a moment ago")
 	require.WithinDuration(t, time.Now().Add(15*time.Second), next, slack)
-	require.Equal(t, "overload", storyOf(t, s, 2).Notifications[1].Waits.Code)
+	waits := storyOf(t, s, 2).Notifications[1].Waits
+	require.Equal(t, "calls_apart", waits.Code, "no budget is used up: it does not go for this reason")
+	require.WithinDuration(t, time.Now().Add(15*time.Second), waits.Until, slack)
 	e.pass(t, 15*time.Second)
 	both := called(t, s)
 	require.Equal(t, "call for 2 CRITICAL ERROR", both.Message.Content)

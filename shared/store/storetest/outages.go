@@ -60,7 +60,7 @@ func testSpokenOnRecord(t *testing.T, e Engine) {
 	require.NoError(t, s.RecordSpoken(t.Context(), words, now))
 	require.Equal(t, []string{"EMERGENCY 0 2"}, kindsOf(t, e))
 	require.EqualValues(t, 1, e.count(t, "SELECT COUNT(*) FROM alert_messages WHERE status = 'REFUSED' AND errcode = 45009 AND error = 'errcode 45009'"))
-	require.EqualValues(t, 2, e.count(t, "SELECT COUNT(*) FROM alert_messages WHERE alert_id IS NULL AND group_id = 0 AND content = 'the database is away' AND slot_until - answered_us = 61000000"))
+	require.EqualValues(t, 2, e.count(t, "SELECT COUNT(*) FROM alert_messages WHERE format = 'text' AND alert_id IS NULL AND group_id = 0 AND content = 'the database is away' AND slot_until - answered_us = 61000000"))
 }
 
 func testSpokenUnanswered(t *testing.T, e Engine) {
@@ -77,6 +77,7 @@ func testBackAgain(t *testing.T, e Engine) {
 	c, err := s.ClaimNotice(t.Context(), robot, "me", 20*time.Second, "back")
 	require.NoError(t, err)
 	require.Equal(t, alerting.Emergency, c.Message.Kind)
+	require.Equal(t, alerting.Text, c.Message.Post().Format)
 	_, err = s.ClaimNotice(t.Context(), robot, "me", 20*time.Second, "back")
 	refusedAs(t, err, "robot_in_flight")
 	settle(t, s, c, accepted)
