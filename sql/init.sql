@@ -109,6 +109,7 @@ CREATE TABLE IF NOT EXISTS `alert_notifications` (
   `settled_us` BIGINT DEFAULT NULL,
   `message_id` BIGINT DEFAULT NULL,
   `unanswered` INT NOT NULL DEFAULT 0,
+  `counted` TINYINT NOT NULL DEFAULT 0,
   PRIMARY KEY (`id`),
   KEY `ix_notification_alert` (`alert_id`),
   KEY `ix_notification_queue` (`status`, `group_id`, `priority`, `id`, `next_us`),
@@ -433,6 +434,6 @@ WHERE NOT EXISTS (SELECT 1 FROM `alert_schema_version` AS `v` WHERE `v`.`version
   AND EXISTS (SELECT 1 FROM `information_schema`.`columns` AS `s`
               WHERE `s`.`table_schema` = DATABASE() AND `s`.`table_name` = 'alert_messages' AND `s`.`column_name` = 'format')
   AND EXISTS (SELECT 1 FROM `information_schema`.`columns` AS `s`
-              WHERE `s`.`table_schema` = DATABASE() AND `s`.`table_name` = 'alert_notifications' AND `s`.`column_name` = 'unanswered')
+              WHERE `s`.`table_schema` = DATABASE() AND `s`.`table_name` = 'alert_notifications' AND `s`.`column_name` = 'counted')
   AND EXISTS (SELECT 1 FROM `information_schema`.`columns` AS `s`
               WHERE `s`.`table_schema` = DATABASE() AND `s`.`table_name` = 'alert_records' AND `s`.`column_name` = 'escalated');

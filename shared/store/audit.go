@@ -85,10 +85,11 @@ func (a *audit) sumAlerts(ctx context.Context, q querier) error {
 	})
 }
 
-// sumWords counts the words on record, and those with a status that no loop knows.
+// sumWords counts the words on record that were counted when they were owed, and
+// those with a status that no loop knows.
 func (a *audit) sumWords(ctx context.Context, q querier) error {
 	return inParts(ctx, q, "alert_notifications", func(after, to int64) error {
-		sums, err := collect(ctx, q, scanPair, "SELECT COUNT(*), COUNT(CASE WHEN status NOT IN ('PENDING', 'SENT', 'SUPPRESSED', 'DEAD') THEN 1 END) FROM alert_notifications WHERE id > ? AND id <= ?", after, to)
+		sums, err := collect(ctx, q, scanPair, "SELECT COALESCE(SUM(counted), 0), COUNT(CASE WHEN status NOT IN ('PENDING', 'SENT', 'SUPPRESSED', 'DEAD') THEN 1 END) FROM alert_notifications WHERE id > ? AND id <= ?", after, to)
 		for _, n := range sums {
 			a.rows += n[0]
 			a.add(alerting.Finding{Check: alerting.UnknownStatusesLeft, Count: n[1]})

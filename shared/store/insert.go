@@ -23,7 +23,7 @@ func into(verb, table, columns string) insertion {
 var (
 	insertAlert        = into("INSERT", "alert_records", alertInsertColumns)
 	replaceEvent       = into("REPLACE", "alert_events", "alert_id, slot, n, severity, title, message, metadata, resolved, notes, received_us")
-	insertNotification = into("INSERT", "alert_notifications", "alert_id, remediation_id, group_id, group_name, kind, severity, priority, status, reason_code, reason_detail, reason_until, attempts, next_us, created_us")
+	insertNotification = into("INSERT", "alert_notifications", "alert_id, remediation_id, group_id, group_name, kind, severity, priority, status, reason_code, reason_detail, reason_until, attempts, next_us, created_us, counted")
 	// REPLACE: who empties alert_records by TRUNCATE starts its ids again at 1,
 	// and the lines of the old alert 1 must not keep the new one out.
 	insertDecision    = into("REPLACE", "alert_decisions", "alert_id, seq, what, word_code, word_detail, word_until, remedy_code, remedy_detail, remedy_until, note, times, at_us, last_us")

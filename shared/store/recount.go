@@ -110,7 +110,7 @@ var (
 		{-1, "SELECT 'E', '', '', '', '', COALESCE(SUM(n), 0) FROM alert_totals WHERE scope = 'E'"},
 	}
 	countWords = []counting{
-		{1, "SELECT 'W', '', '', '', '', COUNT(*) FROM alert_notifications"},
+		{1, "SELECT 'W', '', '', '', '', COALESCE(SUM(counted), 0) FROM alert_notifications"},
 		{-1, "SELECT 'W', '', '', '', '', COALESCE(SUM(n), 0) FROM alert_totals WHERE scope = 'W'"},
 	}
 )

@@ -127,17 +127,14 @@ func (t *tx) forget(ctx context.Context, some []ended) error {
 	for _, c := range gone {
 		w.countRemedy(c.Action, c.Status, -c.N)
 	}
+	var words int64
+	if err := t.QueryRowContext(ctx, "SELECT COALESCE(SUM(counted), 0) FROM alert_notifications WHERE alert_id IN ("+list(len(ids))+")", ids...).Scan(&words); err != nil {
+		return fmt.Errorf("count old words: %w", err)
+	}
+	w.totals[totalKey{scope: scopeOwed}] -= words
 	for _, table := range childTables {
-		deleted, err := t.exec(ctx, "DELETE FROM "+table+" WHERE alert_id IN ("+list(len(ids))+")", ids...)
-		if err != nil {
+		if err := t.update(ctx, "DELETE FROM "+table+" WHERE alert_id IN ("+list(len(ids))+")", ids...); err != nil {
 			return fmt.Errorf("delete from %s: %w", table, err)
-		}
-		if table == "alert_notifications" {
-			n, err := deleted.RowsAffected()
-			if err != nil {
-				return fmt.Errorf("count the words that were deleted: %w", err)
-			}
-			w.totals[totalKey{scope: scopeOwed}] -= n
 		}
 	}
 	if err := t.update(ctx, "DELETE FROM alert_records WHERE id IN ("+list(len(ids))+")", ids...); err != nil {

@@ -32,7 +32,7 @@ func notificationRow(n *alerting.Notification) []any {
 	code, detail, until := reasonCells(n.Reason)
 	return []any{
 		n.AlertID, n.RemediationID, n.GroupID, n.GroupName, string(n.Kind), string(n.Severity), laneOf(n),
-		string(n.Status), code, detail, until, n.Attempts, micros(n.NextAt), micros(n.CreatedAt),
+		string(n.Status), code, detail, until, n.Attempts, micros(n.NextAt), micros(n.CreatedAt), 1,
 	}
 }
 

@@ -22,9 +22,11 @@ var formatColumns = []column{
 }
 
 // wordColumns are those that it adds to alert_notifications: how often nobody
-// can tell whether people saw the word.
+// can tell whether people saw the word; and whether it was counted as owed, which
+// versions before this one do not, that may run beside it during an upgrade.
 var wordColumns = []column{
 	{"unanswered", "INT NOT NULL DEFAULT 0"},
+	{"counted", "TINYINT NOT NULL DEFAULT 0"},
 }
 
 // peopleTables are those of migration 5: the alerts whose escalation is due some

@@ -35,7 +35,7 @@ func rowsOf(t testing.TB, db storetest.Database) (all []string) {
 
 // olderThan takes a database back to what it was before a migration.
 var olderThan = map[int]string{
-	5: "DROP TABLE alert_escalations; ALTER TABLE wechat_groups DROP COLUMN message_format; ALTER TABLE alert_messages DROP COLUMN format; ALTER TABLE alert_notifications DROP COLUMN unanswered; " +
+	5: "DROP TABLE alert_escalations; ALTER TABLE wechat_groups DROP COLUMN message_format; ALTER TABLE alert_messages DROP COLUMN format; ALTER TABLE alert_notifications DROP COLUMN unanswered; ALTER TABLE alert_notifications DROP COLUMN counted; " +
 		"ALTER TABLE alert_records DROP COLUMN word_first_us, DROP COLUMN escalate_us, DROP COLUMN escalated; DELETE FROM alert_schema_version WHERE version_id = 5; ",
 	4: "ALTER TABLE alert_messages DROP COLUMN kind, DROP COLUMN words; ALTER TABLE alert_robots DROP COLUMN storm_us, DROP COLUMN storm_group; " +
 		"DELETE FROM alert_schema_version WHERE version_id = 4; ",
@@ -59,7 +59,7 @@ func TestADatabaseOfAnOlderVersionMigratesInPlace(t *testing.T) {
 				_, err := old.RecordEvent(t.Context(), storetest.Event(fmt.Sprint("service-", i)), nil)
 				require.NoError(t, err)
 			}
-			_, err := hand.Exec("UPDATE alert_records SET word_first_us = NULL") // which no older version knew
+			_, err := hand.Exec("UPDATE alert_records SET word_first_us = NULL; UPDATE alert_notifications SET counted = 0") // which no older version knew
 			require.NoError(t, err)
 			after := rowsOf(t, db)
 			_, err = hand.Exec(back)

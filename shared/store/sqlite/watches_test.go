@@ -32,7 +32,7 @@ func TestADatabaseOfVersion1MigratesInPlace(t *testing.T) {
 		"DROP TABLE alert_evidence; DROP TABLE alert_runners; DROP TABLE alert_brakes; DROP TABLE alert_rearms; DROP TABLE alert_silences; " +
 		"DROP INDEX ix_remediation_ordered; ALTER TABLE alert_remediations DROP COLUMN rung; ALTER TABLE alert_remediations DROP COLUMN host; ALTER TABLE alert_remediations DROP COLUMN proven_us; " +
 		"ALTER TABLE alert_messages DROP COLUMN kind; ALTER TABLE alert_messages DROP COLUMN words; ALTER TABLE alert_robots DROP COLUMN storm_us; ALTER TABLE alert_robots DROP COLUMN storm_group; " +
-		"DROP TABLE alert_escalations; ALTER TABLE wechat_groups DROP COLUMN message_format; ALTER TABLE alert_messages DROP COLUMN format; ALTER TABLE alert_notifications DROP COLUMN unanswered; " +
+		"DROP TABLE alert_escalations; ALTER TABLE wechat_groups DROP COLUMN message_format; ALTER TABLE alert_messages DROP COLUMN format; ALTER TABLE alert_notifications DROP COLUMN unanswered; ALTER TABLE alert_notifications DROP COLUMN counted; " +
 		"ALTER TABLE alert_records DROP COLUMN word_first_us; ALTER TABLE alert_records DROP COLUMN escalate_us; ALTER TABLE alert_records DROP COLUMN escalated; DELETE FROM alert_schema_version WHERE version_id >= 2")
 	require.NoError(t, err)
 	require.NoError(t, hand.Close())
