@@ -216,7 +216,7 @@ func (n Notification) AfterVerdict(v Verdict, now time.Time) Notification {
 		case v.Status == Unknown && n.Unanswered >= maxUnknown:
 			n.NextAt = now.Add(min(time.Duration(n.Unanswered-maxUnknown+1)*10*time.Minute, time.Hour))
 		case v.Class == ClassBusy && n.Attempts >= maxTries:
-			n.NextAt = now.Add(time.Duration(n.Attempts-maxTries+1) * time.Minute)
+			n.NextAt = now.Add(min(time.Duration(n.Attempts-maxTries+1), 10) * time.Minute)
 		}
 	}
 	return n

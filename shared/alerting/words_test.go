@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -98,6 +99,7 @@ func TestOnlyWhatMayHaveBeenSeenIsRepeatedRarely(t *testing.T) {
 		"over the rate, busy, cut":    {[]Verdict{limited, busy, cut}, 0},
 		"cut twice":                   {[]Verdict{cut, limited, busy, cut}, 0},
 		"busy for long, and then cut": {[]Verdict{busy, busy, busy, busy, busy, busy, cut}, 3 * time.Minute},
+		"busy for a day":              {slices.Repeat([]Verdict{busy}, 60), 10 * time.Minute},
 		"cut three times":             {[]Verdict{cut, busy, cut, limited, cut}, 10 * time.Minute},
 		"cut five times":              {[]Verdict{cut, cut, cut, cut, cut}, 30 * time.Minute},
 		"cut again and again":         {[]Verdict{cut, cut, cut, cut, cut, cut, cut, cut, cut, cut}, time.Hour},
