@@ -77,7 +77,7 @@ faults-clock: setup ## a restart while the clock of this machine is set (as root
 .PHONY: fuzz
 fuzz: ## fuzz the cutting of messages for 10 min, their rendering for 1 min each; keeps the corpus
 	go test ./shared/wecom -run '^$$' -fuzz '^FuzzCut$$' -fuzztime $(or $(FUZZTIME),10m) -fuzzminimizetime 100x
-	for f in FuzzRender FuzzDigest FuzzMention; do go test ./shared/wecom -run '^$$' -fuzz "^$$f$$" -fuzztime 1m -fuzzminimizetime 100x || exit 1; done
+	for f in FuzzRender FuzzText FuzzDigest FuzzMention; do go test ./shared/wecom -run '^$$' -fuzz "^$$f$$" -fuzztime 1m -fuzzminimizetime 100x || exit 1; done
 	mkdir -p shared/wecom/testdata/fuzz && cp -r "$$(go env GOCACHE)"/fuzz/trade-monitor/shared/wecom/Fuzz* shared/wecom/testdata/fuzz/
 
 .PHONY: setup
