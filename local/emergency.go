@@ -38,6 +38,7 @@ func (s *service) newEmergency(policy *admitted, client *wecom.Client, m *metric
 	return delivery.NewEmergency(witness{s}, client, delivery.EmergencyOptions{
 		Owner: s.owner, Log: s.log, Idle: idle, Observe: m.emergency,
 		Fallback: func() alerting.Secret { return policy.policy().Fallback },
+		People:   func() alerting.People { p := policy.policy(); return p.CallsForUs() },
 		Notebook: notebook{filepath.Join(s.cfg.LogDir, "emergency.json")},
 		Explain:  func(err error) alerting.Reason { return outageCause(err, s.cfg.MySQL.Configured()) },
 		Words: wecom.EmergencyWords{

@@ -109,6 +109,15 @@ func (p *Policy) people(alertType string, severity Severity) (named People) {
 	return named
 }
 
+// CallsForUs are whom a CRITICAL word about Trade Monitor itself calls: those of
+// the defaults.
+func (p *Policy) CallsForUs() (named People) {
+	for _, m := range p.Default.Mentions {
+		named = named.with(m.Users, m.Mobiles, m.All)
+	}
+	return named
+}
+
 // Calls tells whether any rule names anybody: whether it matters what a group
 // was told before.
 func (p *Policy) Calls() bool {

@@ -81,6 +81,7 @@ func TestWhoIsCalledByPhone(t *testing.T) {
 	all := People{Users: []string{"zhang"}, Mobiles: []Mobile{"13800000000", "13900000000"}, All: true}
 	assert.Equal(t, all, p.Mention(&b, []Severity{Error}), "each of them once")
 	assert.Equal(t, People{}, p.Mention(&b, []Severity{Critical}), "a repeat")
+	assert.Equal(t, all, p.CallsForUs(), "that the database is away is CRITICAL")
 	assert.True(t, p.Calls())
 	assert.False(t, testPolicy().Calls())
 	assert.True(t, calling().Calls())

@@ -119,6 +119,10 @@ func TestDoubtsAreWarnedOfAndDoNotRefuse(t *testing.T) {
 		"types: {A: {action: stop, verify: {steady: 1m, stable: 1m}}}":                                                                {"1 types.A.verify.steady"},
 		"types: {A: {action: stop, manual: restart, verify: {steady: 1m}}}":                                                           nil,
 
+		"types: {A: {mention: ['1380000000', 13800000000, '+85261234567', zhang]}}": {"1 types.A.mention"},
+		"types: {A: {mention: [138000000001]}}":                                     {"1 types.A.mention"},
+		"types:\n  A: {mention: {ERROR: ['85261234567'], CRITICAL: ['12345']}}":     {"2 types.A.mention.ERROR"},
+
 		"repeat: 1h\ndefaults: {repeat: never}":   {"1 repeat"},
 		"repeat: 1h\ntypes: {A: {repeat: never}}": nil,
 		"types: {CONTAINER_UNHEALTHY: {escalate: [{after: 1m, groups: [a]}, {after: 2m, groups: [b], severity: CRITICAL}]}}": {"1 types.CONTAINER_UNHEALTHY.escalate[1].severity"},

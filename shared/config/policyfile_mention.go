@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -75,6 +76,7 @@ func (r *policyReader) mention(into *[]alerting.Mention) func(*yaml.Node, place)
 				below = at.below(string(severity))
 			}
 			r.words(&people, alerting.MaxMentions, callees)(node, below)
+			r.digits(node.Line, below, people)
 			if len(people) > 0 {
 				all = append(all, calling(severity, people))
 			}
@@ -85,6 +87,18 @@ func (r *policyReader) mention(into *[]alerting.Mention) func(*yaml.Node, place)
 		}
 		r.said[at] = v.Line
 		*into = all
+	}
+}
+
+var onlyDigits = regexp.MustCompile(`^[0-9]{8,15}$`)
+
+// digits warns of userids that somebody meant as mobile numbers: nobody would be
+// called by phone.
+func (r *policyReader) digits(line int, at place, people []string) {
+	for _, word := range people {
+		if one, _ := callee(word); len(one.Users) > 0 && onlyDigits.MatchString(word) {
+			r.warn(line, at, word[:3]+"… 不是 11 位的手机号，当作 userid：手机号请检查位数，其他国家或地区写 '+' 和区号", word[:3]+"… has not the 11 digits of a mobile number and is taken for a userid: check it, and write numbers of other countries with '+' and the code")
+		}
 	}
 }
 

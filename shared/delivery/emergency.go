@@ -47,6 +47,7 @@ type EmergencyOptions struct {
 	Owner    string                         // names this process
 	Fallback func() alerting.Secret         // WECHAT_WEBHOOK_URL
 	Words    EmergencyWords                 // required
+	People   func() alerting.People         // whom the word calls; nil: nobody
 	Notebook Notebook                       // required
 	Explain  func(error) alerting.Reason    // says why a look failed, without a host or a secret; required
 	Idle     time.Duration                  // how often a database is looked at that is well; required
@@ -73,6 +74,9 @@ type Emergency struct {
 func NewEmergency(store Witness, sender Sender, o EmergencyOptions) *Emergency {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.People == nil {
+		o.People = func() alerting.People { return alerting.People{} }
 	}
 	if o.Observe == nil {
 		o.Observe = func(alerting.Verdict) {}
@@ -238,7 +242,7 @@ func (e *Emergency) speak(ctx context.Context) {
 	e.keep()
 	sending, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	verdict := e.sender.Send(sending, webhook, alerting.Post{Format: alerting.Text, Content: word.Content})
+	verdict := e.sender.Send(sending, webhook, alerting.Post{Format: alerting.Text, Content: word.Content, People: e.o.People()})
 	word.AnsweredAt = e.o.Now()
 	e.change(func(o alerting.DatabaseOutage) alerting.DatabaseOutage { return o.Spoke(word, verdict, before) })
 	e.keep()

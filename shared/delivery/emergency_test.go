@@ -82,6 +82,7 @@ func (w *outageWorld) begin() {
 	w.emergency = delivery.NewEmergency(w.store, w.sender(), delivery.EmergencyOptions{
 		Owner: "me", Fallback: func() alerting.Secret { return w.fallback }, Words: siren{}, Notebook: w.notes, Idle: idle,
 		Explain: func(error) alerting.Reason { return alerting.Reason{Code: "database_away"} },
+		People:  func() alerting.People { return alerting.People{Mobiles: []alerting.Mobile{"13800000000"}, All: true} },
 		Log:     log,
 	})
 	w.loop = delivery.New(w.store, w.sender(), delivery.Options{
@@ -137,6 +138,7 @@ func TestPeopleAreToldOnceInFiveMinutesThatTheDatabaseIsAway(t *testing.T) {
 		w.after(12*time.Minute + 30*time.Second)
 		for i, m := range w.robots.Messages(w.key) {
 			assert.Equal(w, time.Duration(7+300*i)*time.Second, m.At.Sub(began))
+			assert.Equal(w, []string{"13800000000", "@all"}, m.Mobiles, "it is CRITICAL")
 		}
 		require.Equal(w, []string{"down since 3s ago: database_away.", "down since 5m3s ago: database_away.", "down since 10m3s ago: database_away."}, w.shown())
 		w.away(nil)
