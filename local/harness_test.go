@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,7 +25,17 @@ import (
 	"trade-monitor/shared/store/storetest"
 )
 
+// atOnce is how many of the tests that may run beside each other do: they wait
+// for robots, clocks and containers most of the time. -parallel says otherwise.
+const atOnce = 5
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if given := flag.Lookup("test.parallel"); given.Value.String() == given.DefValue {
+		if err := given.Value.Set(strconv.Itoa(atOnce)); err != nil {
+			panic(err)
+		}
+	}
 	code := storetest.Main(m)
 	_ = os.RemoveAll(filepath.Dir(built.path))
 	os.Exit(code)
