@@ -109,7 +109,7 @@ func checkStuck(t *testing.T, s *runningService, robots *wecomtest.Server) {
 	_, err = hand.Exec("UPDATE alert_records SET wechat_sent = 1 WHERE service_name IN ('a', 'b'); UPDATE alert_records SET occurrences = 1 WHERE service_name = 'c'")
 	require.NoError(t, err)
 	require.NoError(t, hand.Close())
-	robots.ExpectWithin(t, 2*time.Minute, robots.Key("group"), "已恢复", "自查恢复正常")
+	robots.ExpectWithin(t, 2*time.Minute, robots.Key("group"), "已恢复：Trade Monitor 自查发现问题", "账目相符，没有逾期")
 	checkAudit(t, s)
 	require.Equal(t, "ok", s.get("/readyz").fields["status"])
 }

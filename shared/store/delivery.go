@@ -284,7 +284,7 @@ func (t *tx) brief(ctx context.Context, n alerting.Notification) (*alerting.Brie
 	if err != nil {
 		return nil, err
 	}
-	latest, err := t.latestEvent(ctx, alert)
+	latest, err := t.latestEvent(ctx, alert, n.Kind)
 	if err != nil {
 		return nil, fmt.Errorf("read the newest event: %w", err)
 	}

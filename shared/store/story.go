@@ -156,12 +156,23 @@ func firstEvent(a *alerting.Alert) alerting.KeptEvent {
 	return alerting.KeptEvent{AlertID: a.ID, N: 1, Severity: a.Severity, Title: a.Title, Message: a.Message, Metadata: a.Metadata, ReceivedAt: a.CreatedAt}
 }
 
-// latestEvent is the newest event that is not the first, or nil.
-func (t *tx) latestEvent(ctx context.Context, a *alerting.Alert) (*alerting.KeptEvent, error) {
+// latestEvent is the newest event that is not the first, or nil; of a word that
+// it is over, the one that said so, if a service did.
+func (t *tx) latestEvent(ctx context.Context, a *alerting.Alert, kind alerting.Kind) (*alerting.KeptEvent, error) {
+	if kind == alerting.Over {
+		if ev, err := t.eventIn(ctx, a.ID, resolvedSlot); err != nil || ev != nil {
+			return ev, err
+		}
+	}
 	if a.Occurrences <= 1 {
 		return nil, nil
 	}
-	events, err := collect(ctx, t, scanEvent, "SELECT "+eventColumns+" FROM alert_events WHERE alert_id = ? AND slot = ?", a.ID, alerting.EventSlot(a.Occurrences))
+	return t.eventIn(ctx, a.ID, alerting.EventSlot(a.Occurrences))
+}
+
+// eventIn is the event that an alert keeps in a place, or nil.
+func (t *tx) eventIn(ctx context.Context, alert int64, slot int) (*alerting.KeptEvent, error) {
+	events, err := collect(ctx, t, scanEvent, "SELECT "+eventColumns+" FROM alert_events WHERE alert_id = ? AND slot = ?", alert, slot)
 	if err != nil || len(events) == 0 {
 		return nil, err
 	}

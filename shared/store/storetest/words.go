@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -17,6 +18,40 @@ var words = suite{
 	"an acknowledged alert is not repeated, a change is":     testAcknowledgedWords,
 	"groups of the table are told by what they want":         testGroupsOfTheTable,
 	"a group that is edited by SQL counts at the next event": testEditedGroup,
+	"the word that it is over has what the service said":     testWordsOfTheEnd,
+}
+
+func testWordsOfTheEnd(t *testing.T, e Engine) {
+	s := e.open(t)
+	said := Pen(func(b alerting.Brief) string {
+		if b.Latest == nil {
+			return "nothing"
+		}
+		return b.Latest.Message
+	})
+	next := func() string {
+		c, _, err := s.ClaimMessage(t.Context(), robot, []int64{0}, "me", 20*time.Second, said)
+		require.NoError(t, err)
+		require.NotNil(t, c)
+		settle(t, s, c, accepted)
+		return c.Message.Content
+	}
+	for _, events := range []int{1, 3} {
+		service := fmt.Sprint("svc-", events)
+		for range events {
+			record(t, s, plainEvent(service))
+		}
+		next()
+		end := plainEvent(service)
+		end.Resolved, end.Message = true, "synchronised again"
+		record(t, s, end)
+		require.Equal(t, "synchronised again", next(), "after %d events", events)
+	}
+	receipt := record(t, s, plainEvent("by hand"))
+	require.Equal(t, "nothing", next())
+	_, err := s.Resolve(t.Context(), receipt.AlertID, "li")
+	require.NoError(t, err)
+	require.Equal(t, "nothing", next(), "a person says nothing")
 }
 
 func testRepeat(t *testing.T, e Engine) {
