@@ -23,6 +23,7 @@ func TestADatabaseThatIsAwayIsSaidSoAndWaitedFor(t *testing.T) {
 	await(t, 20*time.Second, "ready", func() bool { return s.get("/readyz").status == http.StatusOK })
 	require.Equal(t, http.StatusOK, s.notify(ticker("before")).status)
 	robots.ExpectWithin(t, 3*time.Second, robots.Key("group"), "before")
+	await(t, 5*time.Second, "that is on record", func() bool { return objects(s.get("/api/alerts").fields, "data")[0]["wechatSent"] == true })
 
 	db.Stop()
 	for range 3 {

@@ -274,7 +274,8 @@ func (e *Emergency) tellBack(ctx context.Context) (again time.Time) {
 	var refused *alerting.RefusedError
 	switch {
 	case errors.As(err, &refused):
-		return refused.Reason.Until
+		// A lease may be given back before it ends.
+		return earliest(refused.Reason.Until, e.o.Now().Add(time.Second))
 	case err != nil:
 		e.o.Log.Warn("that the database is back cannot be said yet", "error", err)
 		return e.o.Now().Add(time.Second)
